@@ -208,7 +208,7 @@ async def _deliveries(running: Running, costs: Costs) -> None:
         database, announcing, channels=["a2a"], per_host=8, per_owner=64, limits=Limits(), longest=10.0
     )
     with costs.of("push: put a destination"):
-        await destinations.put(Destination(task_id, "a2a", "x", "", "https://e.example/", task_id, {}), new_task=True)
+        await destinations.put(Destination(task_id, "a2a", "x", "", "https://e.example/", task_id, {}))
     await running.tasks.report(progress(task_id))
     with costs.of("push: lease of a task that has changed"):
         leased = await queue.lease([task_id], Busy(), 100)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from asya_gateway.domain.backlog import Backlog
 from asya_gateway.domain.conversations import NewConversation
+from asya_gateway.domain.destinations import Destination
 from asya_gateway.domain.errors import TooLarge
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.identity.principals import Asker
@@ -67,6 +68,8 @@ class Call(NamedTuple):
     """What makes two calls of a protocol the same, if it is not the payload."""
     conversation: NewConversation | None = None
     """What A2A keeps beside the task."""
+    destination: Destination | None = None
+    """Where the task's changes are delivered, from the first one on."""
 
     @property
     def identity(self) -> tuple[Any, ...]:

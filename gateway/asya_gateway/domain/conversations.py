@@ -25,6 +25,15 @@ class Conversation:
     disabled: Mapping[str, str] = field(default_factory=dict)
 
 
+class Referred(NamedTuple):
+    """A task that a message names. `shown`: it is a task for its client, and not answered by a direct message."""
+
+    name: str
+    flow: str
+    owner: str
+    shown: bool
+
+
 class NewConversation(NamedTuple):
     """The conversation of a task that is to be stored, with its first message. The other members are Conversation's.
     (A named tuple, because one is created for every call.)"""
@@ -48,6 +57,10 @@ class Conversations(Protocol):
     async def named(self, owner: str, name: str) -> Conversation | None:
         """The conversation of the task that the owner's client calls so, else of the task whose id this is, whoever
         owns that."""
+
+    async def referred(self, owner: str, names: Sequence[str]) -> Sequence[Referred]:
+        """The tasks that the owner's client calls so, else those whose ids these are, whoever owns them; without those
+        that there are not."""
 
     async def disabled(self, task_id: str) -> Mapping[str, str]:
         """Why push notifications of a task are sent no more, by the id of their configuration."""

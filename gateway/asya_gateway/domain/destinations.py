@@ -48,13 +48,13 @@ class Put(Enum):
 class Destinations(Protocol):
     """The store, for owners. Every method raises Unavailable."""
 
-    async def put(self, destination: Destination, *, new_task: bool = False) -> Put:
+    async def put(self, destination: Destination) -> Put:
         """Store a destination, or replace the one of the same name, which is then enabled again and goes on where it
-        was. A new one gets what happens from now on, and of a task that has ended its end. With `new_task` the task is
-        not stored yet, and everything is delivered; `begun` is called when it is."""
+        was. A new one gets what happens from now on, and of a task that has ended its end."""
 
     def begun(self, task_id: str) -> None:
-        """The task is stored, whose destination was stored before. Says so to whoever delivers."""
+        """A task was stored together with its destination (NewTask), which gets everything. Says so to whoever
+        delivers."""
 
     async def find(self, task_id: str, channel: str, owner: str, name: str) -> Destination | None:
         """The owner's destination of this name."""

@@ -12,7 +12,9 @@ from asya_crds.status import TaskStatus
 from asya_crds.violation import ArgumentCheck, Violation
 from asya_gateway.domain.answers import Answer, Kept, PausePoint, RequestKey, Resumption
 from asya_gateway.domain.budget import Budget
+from asya_gateway.domain.calls import Accepted
 from asya_gateway.domain.conversations import NewConversation
+from asya_gateway.domain.destinations import Destination
 from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
 from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.owners import OwnerScope
@@ -57,6 +59,8 @@ class NewTask(NamedTuple):
     """The address that the call came from."""
     conversation: NewConversation | None = None
     """What A2A keeps beside the task, stored together with it."""
+    destination: Destination | None = None
+    """Where its changes are delivered from the first one on, stored together with it. Not for `create`."""
 
 
 class Terms(NamedTuple):
@@ -145,12 +149,12 @@ class TaskStore(Protocol):
 
     async def create(self, new: NewTask) -> datetime:
         """Store the task, its first update and its envelope; returns after the commit, with the time of both.
-        Idempotent by id. Not for a conversation in which the client names its task."""
+        Idempotent by id. Not for a conversation in which the client names its task, nor for a destination."""
 
-    async def admit(self, new: NewTask, terms: Terms) -> str:
-        """Store the task like create, unless its key already names one. Returns the id of the call's task. Raises
-        TooManyTasks, KeyReused, and Conflict if another task of the owner has the name that the client gave this
-        one."""
+    async def admit(self, new: NewTask, terms: Terms) -> Accepted:
+        """Store the task like create, with its destination, unless its key already names one. Returns the call's task,
+        with the time of its row if it was stored now. Raises TooManyTasks, KeyReused, and Conflict if another task of
+        the owner has the name that the client gave this one."""
 
     async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
         """The id of the task that a caller's key names; None if there is none. Raises KeyReused."""

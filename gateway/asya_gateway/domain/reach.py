@@ -7,6 +7,7 @@ from asya_gateway.domain.identity.principals import Asker, Caller, Principal
 from asya_gateway.domain.identity.scopes import ANY_TASK, Flows, TaskVerb
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy, OwnerScope, owner_of
 from asya_gateway.domain.ports import TaskStore
+from asya_gateway.domain.task import TaskHead
 
 EVERYBODY = "*"
 """Stands for all owners where a list's owner is named."""
@@ -23,9 +24,11 @@ def scope_at_once(asker: Asker, verb: TaskVerb) -> OwnerScope | None:
     return OwnedBy(asker.owner) if own.every and not reaches_others(asker, verb) else None
 
 
-async def scope_of(store: TaskStore, task_id: str, asker: Asker, verb: TaskVerb) -> OwnerScope:
+async def scope_of(
+    store: TaskStore, task_id: str, asker: Asker, verb: TaskVerb, *, known: TaskHead | None = None
+) -> OwnerScope:
     """Whose tasks the statement for this task may touch. A task's flow and owner never change, so what was read a
-    moment ago is still true when the statement runs, which checks the owner itself.
+    moment ago (`known`) is still true when the statement runs, which checks the owner itself.
 
     Raises TaskNotFound for a task that the asker may not see, Denied for one that it sees but may not change,
     Unavailable.
@@ -34,7 +37,7 @@ async def scope_of(store: TaskStore, task_id: str, asker: Asker, verb: TaskVerb)
     if scope is not None:
         return scope
     assert isinstance(asker, Principal)
-    task = await store.head(task_id, owner=EVERY_OWNER)
+    task = known or await store.head(task_id, owner=EVERY_OWNER)
     if task is None:
         raise TaskNotFound(task_id)
     if task.flow in reaches_others(asker, verb):
@@ -47,6 +50,13 @@ async def scope_of(store: TaskStore, task_id: str, asker: Asker, verb: TaskVerb)
     if task.flow in reaches_others(asker, TaskVerb.READ):
         raise Denied(f"tasks of flow '{task.flow}'", {f"task:{task.flow}:{verb}"}, asker.rights.scopes)
     raise TaskNotFound(task_id)
+
+
+def reads(asker: Asker, flow: str, owner: str) -> bool:
+    """Whether the asker may read a task of this flow and owner, as `scope_of` decides it."""
+    if not isinstance(asker, Principal):
+        return owner_of(asker) in (EVERY_OWNER, OwnedBy(owner))
+    return flow in reaches_others(asker, TaskVerb.READ) or (owner == asker.owner and flow in asker.rights.reads)
 
 
 def listed(caller: Caller, owner: str | None) -> tuple[OwnerScope, Flows]:

@@ -61,12 +61,13 @@ class Submitting:
             with self._spans.verb("submit", task_id, flow):
                 new = self._new_task(task_id, call, payload)
                 self._rules.check_size(new.envelope, "arguments")
-                created_at = None
                 if self._is_plain(call):
-                    created_at = await self._store.create(new)
-                elif (stored := await self._store.admit(new, await self._terms(call))) != task_id:
-                    about(stored)
-                    return Accepted(stored)
+                    accepted = Accepted(task_id, await self._store.create(new))
+                else:
+                    accepted = await self._store.admit(new, await self._terms(call))
+                    if accepted.task_id != task_id:
+                        about(accepted.task_id)
+                        return accepted
         except (InvalidArguments, QueueFull, TooLarge):
             repeated = await self._repeated(call)
             if repeated is None:
@@ -75,7 +76,7 @@ class Submitting:
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
-        return Accepted(task_id, created_at)
+        return accepted
 
     async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:
         """The task stored under this key by the same call, at a time when the flow was served. Raises KeyReused."""
@@ -93,7 +94,8 @@ class Submitting:
         """Whether nothing has to be counted or found before the call is stored."""
         caps = (self._rules.flow_cap, self._owner_cap(call))
         named = call.conversation is not None and call.conversation.client_task_id is not None
-        return caps == (None, None) and call.key is None and call.retry_of is None and not named
+        kept = call.key is None and call.retry_of is None and call.destination is None
+        return caps == (None, None) and kept and not named
 
     async def _terms(self, call: Call) -> Terms:
         digest = None if call.key is None else await self._digest(*call.identity)
@@ -131,6 +133,7 @@ class Submitting:
             via=None if isinstance(call.caller, Program) else call.caller.via,
             source=current_source() or None,
             conversation=call.conversation,
+            destination=call.destination,
         )
 
     def _of_caller(self, call: Call) -> JsonText:

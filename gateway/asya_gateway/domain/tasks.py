@@ -90,8 +90,8 @@ class Tasks(TaskReading, TaskReporting):
         return self._submitting.accept(call)
 
     def check_backlog(self, call: Call) -> None:
-        """Refuse what `accept` would refuse before it does anything, for a caller that stores something first. Raises
-        QueueFull."""
+        """Refuse what `accept` would refuse before it does anything, for a caller that has to do something first.
+        Raises QueueFull."""
         self._submitting.check_backlog(call)
 
     async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:
@@ -159,12 +159,13 @@ class Tasks(TaskReading, TaskReporting):
         key: str | None = None,
         said: Any = None,
         surface: str = "rest",
+        owner: OwnerScope | None = None,
     ) -> TaskHead:
         """Answer an input of the question that a task waits on, or decline it; without `input_key`, the only open one.
         The first answer to an input wins; with the last one the task is running before x-resume gets its message. After
         a decline the input stays open for other surfaces, unless the pause says otherwise. A caller that repeats the
         answer under the same key gets the task; the key is one of this input, or with `said` of the whole message that
-        the answer is the last one of.
+        the answer is the last one of. `owner`: what `may_answer` has just said.
 
         Raises TaskNotFound, Denied, Conflict, InvalidInput, InvalidArguments, TooLarge, KeyReused."""
         about(task_id)
@@ -175,7 +176,7 @@ class Tasks(TaskReading, TaskReporting):
             plain = input_key is None and action is AnswerAction.ACCEPT
             digest = await self._digest("answer", answer, pause_id, *(() if plain else (input_key, action.value)))
             request = RequestKey("answer" if input_key is None else f"answer:{input_key}", key, digest)
-        owner = await self.may_answer(task_id, caller)
+        owner = owner or await self.may_answer(task_id, caller)
         given = Said(
             task_id=task_id,
             owner=owner,
@@ -206,20 +207,20 @@ class Tasks(TaskReading, TaskReporting):
         """Raises Denied if the flow of this name is served and the caller may not call it."""
         self._check_flow(caller, flow)
 
-    async def may_answer(self, task_id: str, caller: Asker) -> OwnerScope:
+    async def may_answer(self, task_id: str, caller: Asker, *, known: TaskHead | None = None) -> OwnerScope:
         """Whose task it may be for the caller's answer. Asked first by whoever stores something before the answer.
-        Raises TaskNotFound, Denied."""
-        owner = await scope_of(self._store, task_id, caller, TaskVerb.ANSWER)
+        `known`: the task, if the caller has just read it. Raises TaskNotFound, Denied."""
+        owner = await scope_of(self._store, task_id, caller, TaskVerb.ANSWER, known=known)
         if isinstance(caller, Principal) and isinstance(owner, OwnedBy):
             # An answer makes the flow go on, so it needs what a call of the flow needs.
-            self._check_flow(caller, (await self.head(task_id, caller)).flow)
+            self._check_flow(caller, (known or await self.head(task_id, caller)).flow)
         return owner
 
-    async def took(self, task_id: str, caller: Asker, said: Any, key: str) -> bool:
-        """Whether the task was answered by this message under the key, whatever has become of it since. Raises
-        TaskNotFound, Denied, KeyReused."""
-        owner = await scope_of(self._store, task_id, caller, TaskVerb.ANSWER)
-        return await self._answering.answered(task_id, owner, await self.message_key(said, key))
+    async def took(self, task: TaskHead, caller: Asker, said: Any, key: str) -> bool:
+        """Whether this task, which the caller has just read, was answered by this message under the key, whatever has
+        become of it since. Raises TaskNotFound, Denied, KeyReused."""
+        owner = await scope_of(self._store, task.id, caller, TaskVerb.ANSWER, known=task)
+        return await self._answering.answered(task.id, owner, await self.message_key(said, key))
 
     async def message_key(self, said: Any, key: str) -> RequestKey:
         """The key of a whole message that answers a task, or is told to it."""

@@ -11,11 +11,14 @@ from typing_extensions import override
 
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.answers import RequestKey
+from asya_gateway.domain.destinations import Destination
 from asya_gateway.domain.errors import KeyReused, TooManyTasks, Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
-from asya_gateway.domain.ports import Terms
+from asya_gateway.domain.ports import NewTask, Terms
 from asya_gateway.domain.reports import ChildAnnouncement, FinalOutcome, PauseReport
+from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, over_cap
 from asya_gateway.storage.tasks.creating import into_outbox, into_queue
 from servers.proxy import TcpProxy
@@ -49,9 +52,9 @@ async def proxy_and_running(database_url: str) -> AsyncIterator[tuple[TcpProxy, 
 class TestKeys:
     async def test_a_key_names_one_task_of_its_owner(self, running: Running) -> None:
         first, again, other = new_task(), new_task(), new_task(owner="alice")
-        assert await running.tasks.admit(first, keyed("k")) == first.id
-        assert await running.tasks.admit(again, keyed("k")) == first.id
-        assert await running.tasks.admit(other, keyed("k", b"other")) == other.id
+        assert (await running.tasks.admit(first, keyed("k"))).task_id == first.id
+        assert (await running.tasks.admit(again, keyed("k"))).task_id == first.id
+        assert (await running.tasks.admit(other, keyed("k", b"other"))).task_id == other.id
         assert await count(running, "tasks") == await count(running, "outbox") == 2
         assert [entry.task_id for entry in running.handed] == [first.id, other.id]
 
@@ -62,7 +65,7 @@ class TestKeys:
         assert await count(running, "tasks") == 1
 
     async def test_a_keyed_task_is_as_whole_as_a_plain_one(self, running: Running) -> None:
-        plain, keyed_id = await running.create(), await running.tasks.admit(new_task(), keyed("k"))
+        plain, keyed_id = await running.create(), (await running.tasks.admit(new_task(), keyed("k"))).task_id
         found = [await running.tasks.get(task_id, owner=EVERY_OWNER) for task_id in (plain, keyed_id)]
         assert found[0].payload == found[1].payload
         assert await running.kinds(plain) == await running.kinds(keyed_id)
@@ -72,7 +75,10 @@ class TestKeys:
         admitter = Admitter(lambda: running.storage.database.pool, into_queue("default", rung.extend))
         first = new_task(envelope='{"id":"one"}')
         for new in (first, new_task()):
-            assert await admitter.flush([Applicant(new, keyed("k"))]) == [Admitted(first.id, b"same")]
+            [verdict] = await admitter.flush([Applicant(new, keyed("k"))])
+            assert isinstance(verdict, Admitted)
+            assert (verdict.task_id, verdict.digest) == (first.id, b"same")
+            assert (verdict.created_at is not None) is (new is first)
         assert await running.storage.database.fetchval("SELECT count(*) FROM queue_messages") == 1
         assert set(rung) == {first.actor}
 
@@ -102,9 +108,9 @@ class TestKeys:
 
         class Counting(Admitter):
             @override
-            async def _insert(self, connection: Any, batch: Sequence[Applicant]) -> None:
+            async def _insert(self, connection: Any, batch: Sequence[Applicant]) -> Any:
                 inserts.append(len(batch))
-                await super()._insert(connection, batch)
+                return await super()._insert(connection, batch)
 
         known = new_task()
         admitter = Counting(lambda: running.storage.database.pool, into_outbox(running.handed.extend))
@@ -120,7 +126,7 @@ class TestKeys:
         proxy, behind = proxy_and_running
         new = new_task()
         proxy.lose_answer_to(new.id.encode())
-        assert await behind.tasks.admit(new, keyed("k")) == new.id
+        assert (await behind.tasks.admit(new, keyed("k"))).task_id == new.id
         assert (proxy.lost, await count(running, "outbox")) == (1, 1)
 
     async def test_a_key_goes_with_its_task(self, running: Running) -> None:
@@ -132,8 +138,8 @@ class TestKeys:
         )
         await running.storage.retention.retire()
         again = new_task()
-        assert await running.tasks.admit(again, keyed("old")) == again.id
-        assert await running.tasks.admit(new_task(), keyed("new")) == "new"
+        assert (await running.tasks.admit(again, keyed("old"))).task_id == again.id
+        assert (await running.tasks.admit(new_task(), keyed("new"))).task_id == "new"
 
     async def test_a_key_whose_task_an_older_version_removed_is_free_and_swept(self, running: Running) -> None:
         for key in ("a", "b"):
@@ -141,7 +147,7 @@ class TestKeys:
         await running.storage.database.execute("DELETE FROM tasks")
         again = new_task()
         assert await running.tasks.find_call("", "a", b"same") is None
-        assert await running.tasks.admit(again, keyed("a")) == again.id
+        assert (await running.tasks.admit(again, keyed("a"))).task_id == again.id
         await running.storage.retention.retire()
         assert await running.storage.database.fetchval("SELECT array_agg(key) FROM call_keys") == ["a"]
 
@@ -229,14 +235,14 @@ class TestOutcome:
         with pytest.raises(Unavailable) as raised:
             await waiting
         assert raised.value.outcome == "unknown"
-        assert await running.tasks.admit(new_task(), keyed("k")) == new.id
+        assert (await running.tasks.admit(new_task(), keyed("k"))).task_id == new.id
         assert await count(running, "tasks") == 1
 
 
 class TestCaps:
     async def test_as_many_tasks_are_open_as_the_cap_allows(self, running: Running) -> None:
         terms = Terms(owner_cap=2)
-        ids = [await running.tasks.admit(new_task(), terms) for _ in range(2)]
+        ids = [(await running.tasks.admit(new_task(), terms)).task_id for _ in range(2)]
         with pytest.raises(TooManyTasks, match="fewer than 2 open tasks of this caller"):
             await running.tasks.admit(new_task(), terms)
         await running.tasks.admit(new_task(owner="alice"), terms)
@@ -254,7 +260,7 @@ class TestCaps:
     async def test_a_repetition_is_answered_whatever_the_cap(self, running: Running) -> None:
         first = new_task()
         for new in (first, new_task()):
-            assert await running.tasks.admit(new, Terms("k", b"same", owner_cap=1)) == first.id
+            assert (await running.tasks.admit(new, Terms("k", b"same", owner_cap=1))).task_id == first.id
 
     async def test_one_call_over_its_cap_refuses_no_other(self, running: Running) -> None:
         outcomes = await asyncio.gather(
@@ -282,8 +288,59 @@ class TestCaps:
         proxy, behind = proxy_and_running
         new = new_task(payload='"only the insert has this"')
         proxy.lose_answer_to(b"only the insert has this")
-        assert await behind.tasks.admit(new, Terms(owner_cap=1)) == new.id
+        assert (await behind.tasks.admit(new, Terms(owner_cap=1))).task_id == new.id
         assert proxy.lost == 1
+
+
+def aimed(owner: str = "", **more: Any) -> NewTask:
+    """A new task whose changes are delivered."""
+    new = new_task(owner=owner, **more)
+    subjects = frozenset({"key:k", "grant:g"})
+    aim = Destination(new.id, "a2a", "x", owner, "https://e.example/", "e.example:443", {"a": 1}, "sealed", subjects)
+    return new._replace(destination=aim)
+
+
+async def destinations(running: Running) -> list[tuple[str, int]]:
+    rows = await running.storage.database.fetch("SELECT task_id, delivered_seq FROM destinations ORDER BY task_id")
+    return [tuple(row) for row in rows]
+
+
+class TestDestinations:
+    async def test_where_changes_are_delivered_is_stored_with_its_task_as_it_was_said(self, running: Running) -> None:
+        new = aimed()
+        accepted = await running.tasks.admit(new, Terms())
+        assert (accepted.task_id, accepted.created_at is not None) == (new.id, True)
+        stored = PostgresDestinations(running.storage.database, Announcing(running.storage.bell))
+        assert await stored.find(new.id, "a2a", "", "x") == new.destination
+        assert await destinations(running) == [(new.id, 0)]
+
+    async def test_a_refused_or_repeated_call_stores_none(self, running: Running) -> None:
+        first, again, other, beyond = aimed(), aimed(), aimed(), aimed()
+        await running.tasks.admit(first, keyed("k"))
+        assert await running.tasks.admit(again, keyed("k")) == (first.id, None)
+        with pytest.raises(KeyReused):
+            await running.tasks.admit(other, keyed("k", b"other"))
+        with pytest.raises(TooManyTasks):
+            await running.tasks.admit(beyond, Terms(owner_cap=1))
+        assert await destinations(running) == [(first.id, 0)]
+
+    async def test_calls_at_once_under_one_key_store_one(self, running: Running) -> None:
+        accepted = await asyncio.gather(*(running.tasks.admit(aimed(), keyed("k")) for _ in range(5)))
+        assert {each.task_id for each in accepted} == {task_id for task_id, _ in await destinations(running)}
+        assert len(await destinations(running)) == 1
+
+    async def test_an_owner_has_a_thousand_that_wait_however_many_come_at_once(self, running: Running) -> None:
+        await running.storage.database.execute(
+            "INSERT INTO destinations (task_id, channel, name, owner, url, host, options, delivered_seq, done)"
+            " SELECT 't' || n, 'a2a', 'x', 'ann', '', '', '{}', 0, n > 998 FROM generate_series(1, 1100) n"
+        )
+        outcomes = await asyncio.gather(
+            *(running.tasks.admit(aimed("ann"), Terms()) for _ in range(4)), return_exceptions=True
+        )
+        assert [isinstance(each, TooManyTasks) for each in outcomes] == [False, False, True, True]
+        assert "fewer than 1000" in str(outcomes[-1])
+        await running.tasks.admit(new_task(owner="ann"), Terms())
+        await running.tasks.admit(aimed("bob"), Terms())
 
 
 MANY = """
@@ -307,7 +364,7 @@ async def test_keys_and_caps_look_at_nothing_of_a_hundred_thousand_ended_tasks(
         await running.storage.database.execute("VACUUM ANALYZE call_keys")
     with counted_blocks(monkeypatch) as blocks:
         await running.tasks.admit(new_task(owner="busy"), Terms("new", b"d", owner_cap=1000, flow_cap=1000))
-        assert await running.tasks.admit(new_task(owner="busy"), Terms("key-7", b"d", flow_cap=1)) == "old-7"
+        assert (await running.tasks.admit(new_task(owner="busy"), Terms("key-7", b"d", flow_cap=1))).task_id == "old-7"
         with pytest.raises(TooManyTasks):
             await running.tasks.admit(new_task(owner="busy"), Terms(flow_cap=20))
         assert await running.tasks.find_call("busy", "key-9", b"d") == "old-9"
@@ -324,10 +381,10 @@ def applicants(*calls: tuple[str, str, int | None, int | None]) -> list[Applican
 
 def test_a_refused_call_takes_no_place_from_the_next() -> None:
     batch = applicants(("me", "full", 3, 5), ("me", "free", 3, 5), ("me", "free", 3, 5), ("you", "free", 3, 5))
-    refused = over_cap(batch, Counter(me=2), Counter(full=5))
+    refused = over_cap(batch, Counter(me=2), Counter(full=5), Counter())
     assert refused == {"t0": OverCap("flow", 5), "t2": OverCap("owner", 3)}
 
 
 def test_calls_of_one_batch_count_for_one_another() -> None:
     batch = applicants(*[("me", "free", 2, None)] * 4)
-    assert list(over_cap(batch, Counter(), Counter())) == ["t2", "t3"]
+    assert list(over_cap(batch, Counter(), Counter(), Counter())) == ["t2", "t3"]

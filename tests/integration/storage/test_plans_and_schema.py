@@ -216,7 +216,7 @@ async def deliveries(still: Running, ids: Sequence[str], *, poll: bool = True) -
     announcing = Announcing(still.storage.bell)
     destinations = PostgresDestinations(database, announcing)
     for id in ids:
-        await destinations.put(Destination(id, "a2a", "x", "", "https://e.example/", id, {}), new_task=True)
+        await destinations.put(Destination(id, "a2a", "x", "", "https://e.example/", id, {}))
         await destinations.page(id, "a2a", "", "", 10)
     await database.hot.execute("UPDATE destinations SET delivered_seq = 0 WHERE task_id = ANY ($1)", list(ids))
     queue = PostgresDeliveries(

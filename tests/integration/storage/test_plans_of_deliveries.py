@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from asya_gateway.domain.conversations import NewConversation
-from asya_gateway.domain.destinations import Busy, Settled
+from asya_gateway.domain.destinations import Busy, Destination, Settled
 from asya_gateway.domain.errors import Conflict
 from asya_gateway.domain.ports import OutboxEntry, Refused, Terms
 from asya_gateway.storage.a2a.conversations import PostgresConversations
@@ -83,7 +83,7 @@ async def clients(still: Running) -> None:
     begun = NewConversation("1.0", "c", "{}", f"mine-{uuid.uuid4()}")
     await still.create(conversation=begun._replace(client_task_id=None))
     new = new_task(owner="o1", conversation=begun)
-    task_id = await still.tasks.admit(new, Terms())
+    task_id = (await still.tasks.admit(new, Terms())).task_id
     with pytest.raises(Conflict):
         await still.tasks.admit(new_task(owner="o1", conversation=begun), Terms())
     conversations = PostgresConversations(still.storage.database.hot)
@@ -94,6 +94,12 @@ async def clients(still: Running) -> None:
         assert named.task_id == task_id
     assert await conversations.named("o2", begun.client_task_id or "") is None
     assert await conversations.find_client_task("o1", begun.client_task_id or "") == task_id
+    names = [task_id, begun.client_task_id or ""]
+    referred = await conversations.referred("o1", [*names, "nobody"])
+    assert {each.name for each in referred if each.shown and each.owner == "o1"} == set(names)
+    aim = Destination(uuid.uuid4().hex, "a2a", "x", "o1", "https://e.example/", "e.example:443", {})
+    assert (await still.tasks.admit(new_task(aim.task_id, owner="o1", destination=aim), Terms())).created_at is not None
+    await still.storage.database.hot.execute("UPDATE destinations SET done = true WHERE task_id = $1", aim.task_id)
     number = await conversations.add(task_id, "{}", most=10, most_bytes=1000)
     assert len(await conversations.messages(task_id, 10)) == 2
     await conversations.remove(task_id, number)

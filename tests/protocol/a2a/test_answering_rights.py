@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.a2a import SKILLS, envelope, post, rpc, text_message
+from tests.support.blocks import counted_blocks
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import Actor, serve_tools
 from tests.support.principals import Tokens, bearer, closed
@@ -69,6 +70,22 @@ async def test_a_message_that_is_refused_registers_nothing(gateway: Gateway) -> 
     replacing = {"taskPushNotificationConfig": {**HOOK["taskPushNotificationConfig"], "id": "mine"}}
     await post(gateway, envelope("SendMessage", {**said, "configuration": replacing}), **bearer("alice"))
     assert [config["url"] for config in (await seen(gateway, task_id))[1]] == [kept["url"]]
+
+
+async def test_whether_a_caller_may_answer_is_asked_once(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task is read to be shown, and nothing is read again to judge who answers it."""
+    actor = Actor(gateway)
+    for name in ("alice", "approver"):
+        task_id = await waiting_task(gateway, actor, ASKS)
+        said = {"message": text_message("yes", taskId=task_id), "configuration": {"returnImmediately": True}}
+        with counted_blocks(monkeypatch) as counted:
+            answer = await rpc(gateway, "SendMessage", said, **bearer(name))
+            statements = [sql for _, sql in counted.statements if "pg_notify" not in sql]
+        assert "result" in answer, answer
+        await actor.take()
+        # What is read before the answer is stored: how the client knows the task, the task, and its question twice.
+        [stored] = [number for number, sql in enumerate(statements) if "FOR NO KEY UPDATE" in sql]
+        assert stored == 4, "\n".join(statements[:stored])
 
 
 async def test_an_approver_waits_for_the_task_of_another_that_it_has_answered(gateway: Gateway) -> None:

@@ -29,6 +29,7 @@ OF_A_TASK = [
     and not name.startswith("tasks/send")
 ]
 
+NOW = {"returnImmediately": True}
 LISTERS = {"ListTasks": ("ann", "ben"), "tasks/list": ("cat", "dan")}
 """Two callers for each method that lists, who do nothing else."""
 
@@ -44,8 +45,9 @@ async def keys(one_database: str) -> dict[str, dict[str, str]]:
     scopes = frozenset({"mcp:read", "mcp:invoke"})
     names = ("alice", "bob", *chain.from_iterable(LISTERS.values()))
     made = {name: await store_key(one_database, name, scopes=scopes) for name in names}
-    reader = await store_key(one_database, "reader", scopes=frozenset({"mcp:read"}))
-    return {name: bearer(key.text) for name, key in {**made, "reader": reader}.items()}
+    less = {"reader": frozenset({"mcp:read"}), "auditor": frozenset({"mcp:read", "task:any:read"})}
+    made |= {name: await store_key(one_database, name, scopes=scopes) for name, scopes in less.items()}
+    return {name: bearer(key.text) for name, key in made.items()}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -106,6 +108,65 @@ async def test_a_foreign_task_is_answered_as_an_unknown_one(
         seen.append((status, jsontext.dumps(answer).replace(task_id, "ID"), headers))
     assert seen[0] == seen[1]
     assert "-32001" in seen[0][1]
+
+
+@pytest.mark.parametrize("method", ["SendMessage", "SendStreamingMessage", "message/send"])
+async def test_a_reference_to_a_foreign_task_is_answered_as_one_to_an_unknown_task(
+    closed: Gateway, keys: dict[str, dict[str, str]], method: str
+) -> None:
+    theirs = await begun_by(closed, keys["alice"])
+    stored, seen = await closed.stored(), []
+    for task_id in (theirs, unknown_like(theirs)):
+        refers = {"referenceTaskIds": [await begun_by(closed, keys["bob"]), task_id]}
+        message = {**text_message("x", **refers)}
+        if method == "message/send":
+            parts = [{"kind": "text", "text": "x"}]
+            message = {"messageId": "m", "role": "user", "parts": parts, **refers}
+        params = {"message": message, "metadata": {"skill": "echo"}}
+        status, answer, headers = await asked(closed, method, params, keys["bob"])
+        seen.append((status, jsontext.dumps(answer).replace(task_id, "ID"), headers))
+    assert seen[0] == seen[1]
+    assert "-32001" in seen[0][1]
+    assert await closed.stored() == stored + 2
+
+
+async def test_the_name_of_a_foreign_context_and_anothers_key_say_nothing(
+    closed: Gateway, keys: dict[str, dict[str, str]]
+) -> None:
+    """Two callers may use the same names for contexts and requests; each has its own."""
+    said = {"message": text_message("hi", contextId="ours"), "tenant": "echo", "configuration": NOW}
+    made = {}
+    for name in ("alice", "bob", "alice"):
+        _, answer, _ = await asked(closed, "SendMessage", said, {**keys[name], "Idempotency-Key": "same"})
+        task = answer["result"]["task"]
+        assert made.setdefault(name, task["id"]) == task["id"]
+        assert task["contextId"] == "ours"
+    assert made["alice"] != made["bob"]
+    other = {**said, "message": text_message("other", contextId="ours")}
+    _, answer, _ = await asked(closed, "SendMessage", other, {**keys["bob"], "Idempotency-Key": "same"})
+    assert made["alice"] not in jsontext.dumps(answer)
+    assert made["bob"] not in jsontext.dumps(answer)
+    assert answer["error"]["code"] == -32602
+
+
+async def test_who_may_read_the_task_of_another_finds_it_by_the_name_it_is_shown(
+    closed: Gateway, keys: dict[str, dict[str, str]]
+) -> None:
+    """A client of the oldest dialect names its task itself, which is the name of nothing to anybody else."""
+    message = {"role": "user", "parts": [{"type": "text", "text": "x"}]}
+    sent = {"id": "my own", "sessionId": "s", "message": message, "metadata": {"skill": "echo"}}
+    async with open_post(closed, envelope("tasks/sendSubscribe", sent), version=None, **keys["alice"]) as response:
+        assert await Reader(response).next() is not None
+    database = closed.running.storage.database
+    task_id = await database.fetchval("SELECT task_id FROM a2a_tasks WHERE client_task_id = 'my own'")
+    for method in ("GetTask", "tasks/get"):
+        for _ in range(2):
+            _, answer, _ = await asked(closed, method, {"id": task_id}, keys["auditor"])
+            assert answer["result"]["id"] == task_id
+    async with open_post(closed, envelope("SubscribeToTask", {"id": task_id}), **keys["auditor"]) as response:
+        first = await Reader(response).next()
+        assert first is not None
+        assert first.data["result"]["task"]["id"] == task_id
 
 
 OF_VERSION = {"1.0": ("", ROUTES), "0.3": ("/v1", ROUTES_0_3)}

@@ -188,7 +188,17 @@ async def test_a_message_with_a_wrong_configuration_begins_nothing(
     assert await gateway.stored() == 0
 
 
-async def test_a_refused_message_leaves_no_configuration(gateway: Gateway) -> None:
+NOTED = """
+CREATE TABLE noted (what text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO noted VALUES (TG_OP); RETURN NULL; END $$;
+CREATE TRIGGER noting AFTER INSERT OR UPDATE OR DELETE ON destinations FOR EACH ROW EXECUTE FUNCTION note()
+"""
+
+
+async def test_a_refused_message_writes_no_configuration(gateway: Gateway) -> None:
+    database = gateway.running.storage.database
+    await database.execute(NOTED)
     config = {"returnImmediately": True, "taskPushNotificationConfig": {"url": URL}}
     sent = {"message": text_message("hi"), "tenant": "echo", "configuration": config}
     first = await rpc(gateway, "SendMessage", sent, **{"Idempotency-Key": "k"})
@@ -196,7 +206,7 @@ async def test_a_refused_message_leaves_no_configuration(gateway: Gateway) -> No
     assert again["result"]["task"]["id"] == first["result"]["task"]["id"]
     other = {**sent, "message": text_message("other")}
     assert "error" in await rpc(gateway, "SendMessage", other, **{"Idempotency-Key": "k"})
-    assert await gateway.running.storage.database.fetchval("SELECT count(*) FROM destinations") == 1
+    assert [row["what"] for row in await database.fetch("SELECT what FROM noted")] == ["INSERT"]
 
 
 async def test_a_task_that_may_be_stored_keeps_its_conversation_and_its_configuration(
@@ -256,6 +266,37 @@ async def test_a_wrong_configuration_is_refused_by_its_member(gateway: Gateway) 
         error = (await called(gateway, "CreateTaskPushNotificationConfig", taskId=task_id, **config))["error"]
         seen.append((error["code"], [each["field"] for each in error["data"][0]["fieldViolations"]]))
     assert seen == [(-32602, [field]) for field, _ in WRONG]
+
+
+PRIVATE = (
+    "https://127.0.0.1/",
+    "https://10.0.0.1/",
+    "https://[::1]/",
+    "https://169.254.169.254/",
+    "https://203.0.114.7/",
+)
+
+
+async def test_a_refused_address_names_the_setting_that_opens_others_and_nothing_of_the_network(
+    gateway: Gateway,
+) -> None:
+    task_id = await task(gateway)
+    told = set()
+    for url in PRIVATE[:-1]:
+        error = (await called(gateway, "CreateTaskPushNotificationConfig", taskId=task_id, url=url))["error"]
+        told.add(error["message"])
+    assert told == {"url: its address may not be reached: expected a public one, or one that ASYA_OUTBOUND_ALLOW lists"}
+    plain = await called(gateway, "CreateTaskPushNotificationConfig", taskId=task_id, url="http://203.0.114.7/")
+    assert "ASYA_OUTBOUND_ALLOW" in plain["error"]["message"]
+
+
+async def test_a_configuration_of_a_task_is_unknown_to_another_tenant(gateway: Gateway) -> None:
+    task_id = await task(gateway)
+    await created(gateway, task_id, id="one", tenant="echo")
+    for method in (name for name in PUSHES if METHODS[name][0].newest):
+        params = {"taskId": task_id, "id": "one", "url": URL, "tenant": "numbers"}
+        assert (method, (await called(gateway, method, **params))["error"]["code"]) == (method, -32001)
+    assert await ids(gateway, task_id) == ["one"]
 
 
 async def test_a_task_has_ten_configurations(gateway: Gateway) -> None:

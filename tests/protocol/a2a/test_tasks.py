@@ -297,6 +297,29 @@ async def test_a_message_refers_to_a_few_tasks_at_most(gateway: Gateway) -> None
     assert the_error(answer) == (-32602, ["message.referenceTaskIds"])
 
 
+async def test_a_message_that_refines_hands_its_references_on_all_looked_up_at_once(
+    gateway: Gateway, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3.4.3: 'Agents SHOULD use referenced tasks to understand the context and intent of follow-up requests'. The
+    follow-up is a task of its own in the same context."""
+    now = {"configuration": {"returnImmediately": True}}
+    first = {"message": text_message("draw a boat", contextId="boats"), **now}
+    ids = [(await rpc(gateway, "SendMessage", first, path="/a2a/echo"))["result"]["task"]["id"] for _ in range(32)]
+    await actor.serve({"boat": 1})
+    for _ in ids[1:]:
+        await actor.take()
+    message = text_message("now a red one", contextId="boats", referenceTaskIds=ids)
+    with counted_blocks(monkeypatch) as counted:
+        task = (await rpc(gateway, "SendMessage", {"message": message, **now}, path="/a2a/echo"))["result"]["task"]
+        # One for all references, and the task itself.
+        statements = [sql for _, sql in counted.statements if "a2a_tasks" in sql]
+    assert len(statements) == 2, statements
+    assert task["id"] not in ids
+    assert (task["contextId"], task["history"][0]["referenceTaskIds"]) == ("boats", ids)
+    _, sent = await actor.take()
+    assert sent["payload"]["a2a"]["task"]["history"][0]["referenceTaskIds"] == ids
+
+
 async def test_a_repeated_answer_is_the_same_answer_whatever_has_become_of_its_task(
     gateway: Gateway, actor: Actor
 ) -> None:

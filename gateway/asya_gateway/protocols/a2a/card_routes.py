@@ -70,10 +70,11 @@ def _has_it(http: web.BaseRequest, ready: ReadyCard) -> bool:
     return "*" in tags or ready.tag.removeprefix("W/") in tags
 
 
-def extended(request: A2aRequest) -> Json | None:
-    """The card with what the caller may see; None at an open gateway, where nobody signs in."""
+def extended(request: A2aRequest, skill: str) -> Json | None:
+    """The card with what the caller may see, of this skill if one is named; None for one that it does not see, and at
+    an open gateway, where nobody signs in."""
     if not Security.of(request.settings).newest or request.caller is ANONYMOUS:
         return None
     cards = request.http.app[CARDS]
     base_url = cards.base_url(str(request.http.url.origin()))
-    return cards.extended(request.caller, CardName(base_url, request.dialect.newest, request.skill))
+    return cards.extended(request.caller, CardName(base_url, request.dialect.newest, skill))

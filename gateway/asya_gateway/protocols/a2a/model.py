@@ -162,6 +162,7 @@ class SetPush:
 
     task_id: str
     config: PushConfig
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ class NamedPush:
 
     task_id: str
     id: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ class ListPush:
     task_id: str
     page_size: int = 0
     page_token: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

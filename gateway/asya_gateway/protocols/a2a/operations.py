@@ -15,6 +15,7 @@ from asya_gateway.protocols.a2a.errors import (
 )
 from asya_gateway.protocols.a2a.listing import page
 from asya_gateway.protocols.a2a.push.operations import delete_push, get_push, list_push, set_push
+from asya_gateway.protocols.a2a.reading import Members
 from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.sending import answered, take
 from asya_gateway.protocols.a2a.streaming import Group, event_groups, new_groups
@@ -94,9 +95,10 @@ def _of_task(asked: Dialect, recorded: str | None) -> Dialect:
     return asked if asked.newest or asked.form or own is None or own.newest else own
 
 
-async def extended_card(request: A2aRequest, _params: Params) -> Any:
+async def extended_card(request: A2aRequest, params: Params) -> Any:
     """GetExtendedAgentCard. Raises A2aError at an open gateway."""
-    document = extended(request)
+    tenant = Members(params).optional_id("tenant") if request.dialect.newest else ""
+    document = extended(request, request.skill or tenant)
     if document is None:
         kind = UNSUPPORTED_OPERATION if request.dialect.newest else EXTENDED_CARD_NOT_CONFIGURED
         raise A2aError(kind, "There is no extended card, because callers do not sign in")

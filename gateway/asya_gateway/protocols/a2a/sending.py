@@ -8,11 +8,13 @@ from typing import Any
 
 from asya_crds.naming import HEADER_A2A_CONTEXT, HEADER_A2A_TASK
 from asya_crds.status import TaskStatus
-from asya_gateway.domain.calls import Accepted, Call
+from asya_gateway.domain.calls import Call
 from asya_gateway.domain.conversations import Conversation, NewConversation
+from asya_gateway.domain.destinations import Destination
 from asya_gateway.domain.errors import Conflict, GatewayError, InvalidArguments, Unavailable
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.ids import new_task_id
+from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.a2a.contexts import inner_context_id, new_context_id
 from asya_gateway.protocols.a2a.dialects import v1_0
@@ -36,14 +38,14 @@ from asya_gateway.protocols.a2a.push.registering import (
     before,
     begun,
     check_target,
-    forget,
+    destination_of,
     of_other_surface,
     register,
     restore,
 )
 from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
 from asya_gateway.protocols.a2a.skills import chosen
-from asya_gateway.protocols.a2a.viewing import found, known_task, named_by, view
+from asya_gateway.protocols.a2a.viewing import check_known, found, named_by, view
 from asya_gateway.protocols.a2a.writing import json_text
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.task_wait import TaskWait
@@ -105,6 +107,9 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
     reply = None if send.push is not None else reply_mode(request, served, send, streams=streams)
     document = v1_0.message(message)
     begins = NewConversation(request.dialect.name, context_id, json_text(document), send.client_task_id or None, reply)
+    conversation = Conversation(
+        task_id, request.caller.owner, begins.dialect, context_id, begins.client_task_id, begins.reply
+    )
     call = Call(
         served,
         with_messages(arguments, task_id, inner, [document], send.accepted_output_modes),
@@ -118,15 +123,13 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
         said=None if request.key is None else _identity(send.message),
         conversation=begins,
     )
-    conversation = Conversation(
-        task_id, request.caller.owner, begins.dialect, context_id, begins.client_task_id, begins.reply
-    )
-    if send.push is None:
-        accepted = await request.tasks.accept(call)
-    else:
-        accepted = await _pushed(request, conversation, call, send.push)
+    if send.push is not None:
+        call = call._replace(destination=await _aimed(request, conversation, call, send.push))
+    accepted = await request.tasks.accept(call)
     if accepted.task_id != task_id:
         return Taken(accepted.task_id)
+    if call.destination is not None:
+        begun(request, call.destination)
     if accepted.created_at is None or reply is not None or (send.wait and not streams):
         return Taken(task_id, conversation, begun=True)
     view = _new_view(conversation, message, accepted.created_at, send.history_length)
@@ -145,26 +148,13 @@ def _new_view(
     )
 
 
-async def _pushed(request: A2aRequest, conversation: Conversation, call: Call, push: PushConfig) -> Accepted:
-    """Store where the changes of a task are pushed, then the task, so that none of its changes is missed. Raises
-    A2aError and what accepting raises."""
+async def _aimed(request: A2aRequest, conversation: Conversation, call: Call, push: PushConfig) -> Destination:
+    """Where the changes of a new task are pushed, if the URL may be reached. Raises A2aError, Unavailable."""
     if call.key is None:
-        # A call that is refused because too much waits is refused before anything is written.
+        # Nothing is looked up for a call that is refused because too much waits.
         request.tasks.check_backlog(call)
     await check_target(request, push, PUSH_URL[request.dialect.key])
-    stored = await register(request, conversation, push, new_task=True)
-    try:
-        accepted = await request.tasks.accept(call)
-    except GatewayError as error:
-        if not (isinstance(error, Unavailable) and error.uncertain):
-            await forget(request, conversation.task_id, stored.id)
-        raise
-    # After anything else (a client that leaves) the task may be stored. If it is not, retention finds what is here.
-    if accepted.task_id == conversation.task_id:
-        begun(request, conversation.task_id)
-    else:
-        await forget(request, conversation.task_id, stored.id)
-    return accepted
+    return await destination_of(request, conversation, push)
 
 
 def _check_types(message: Message, served: ServedFlow) -> None:
@@ -206,8 +196,7 @@ async def _check_references(request: A2aRequest, message: Message) -> None:
     """Tasks that a message refers to must be the caller's. Raises TaskNotFound, and InvalidParams for too many."""
     if len(message.reference_task_ids) > MOST_REFERENCES:
         raise InvalidParams("message.referenceTaskIds", f"expected at most {MOST_REFERENCES} tasks")
-    for task_id in message.reference_task_ids:
-        await known_task(request, task_id)
+    await check_known(request, message.reference_task_ids)
 
 
 def _identity(message: Message) -> Any:
@@ -222,7 +211,7 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
     if message.context_id and conversation is not None and message.context_id != conversation.context_id:
         raise InvalidParams("message.contextId", "expected the context of the task, or none")
     identity = _identity(message)
-    if request.key is not None and await request.tasks.took(task.id, request.caller, identity, request.key):
+    if request.key is not None and await request.tasks.took(task, request.caller, identity, request.key):
         return Taken(task.id, conversation)
     if task.status.terminal:
         raise A2aError(
@@ -234,14 +223,14 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
         )
     # What is missing is an authorization, which no message of the client can give (section 7.6.4).
     answers = [] if task.status is TaskStatus.AUTH_REQUIRED else answers_of(message, task.pause)
-    await request.tasks.may_answer(task.id, request.caller)
+    owner = await request.tasks.may_answer(task.id, request.caller, known=task)
     if conversation is not None and conversation.reply is not None:
         await request.conversations.reveal(task.id)
         conversation = replace(conversation, reply=None)
     pushed_to = conversation or of_other_surface(request, task)
     async with _registered(request, pushed_to, send.push):
         said = replace(message, task_id=task_id, context_id=pushed_to.context_id)
-        await _given(request, said, task, answers, identity)
+        await _given(request, said, task, owner, answers, identity)
     return Taken(task.id, conversation)
 
 
@@ -263,10 +252,15 @@ async def _registered(request: A2aRequest, conversation: Conversation, push: Pus
 
 
 async def _given(
-    request: A2aRequest, said: Message, task: TaskHead, answers: Sequence[tuple[str | None, Any]], identity: Any
+    request: A2aRequest,
+    said: Message,
+    task: TaskHead,
+    owner: OwnerScope,
+    answers: Sequence[tuple[str | None, Any]],
+    identity: Any,
 ) -> None:
-    """Store a message to a waiting task, and give the answers that it contains. Raises A2aError and what answering
-    raises; the message is not kept then."""
+    """Store a message to a waiting task, and give the answers that it contains. `owner`: whose task it may be. Raises
+    A2aError and what answering raises; the message is not kept then."""
     assert task.pause is not None
     number, given = 0, False
     stored_as = None if request.key is None else await request.tasks.message_key(identity, request.key)
@@ -290,6 +284,7 @@ async def _given(
                 key=request.key if last else None,
                 said=identity,
                 surface=SURFACE,
+                owner=owner,
             )
             given = True
     except Conflict as conflict:

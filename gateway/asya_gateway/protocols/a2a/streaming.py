@@ -25,7 +25,7 @@ from asya_gateway.protocols.a2a.model import (
 )
 from asya_gateway.protocols.a2a.outputs import RESULT, question, result_artifact, spoken, state_of
 from asya_gateway.protocols.a2a.request import A2aRequest
-from asya_gateway.protocols.a2a.viewing import named_context, named_task, view
+from asya_gateway.protocols.a2a.viewing import as_seen, named_context, named_task, view
 
 Numbered = tuple[str, Event | None]
 """An event with its id; None when nothing has happened for a while."""
@@ -103,7 +103,8 @@ def live_parts(payload: JsonText) -> tuple[Part, ...]:
         for name in path:
             inner = inner.get(name) if isinstance(inner, dict) else None
         if isinstance(inner, dict) and isinstance(inner.get("parts"), list):
-            return _read(inner["parts"])
+            # Parts that are wrong are data, as in a result.
+            return _read(inner["parts"]) or ((_of(value),) if inner["parts"] else ())
     text = next((value[name] for name in TEXTS if isinstance(value.get(name), str)), None)
     if text is not None:
         return (Part(PartKind.TEXT, text),) if text else ()
@@ -156,7 +157,7 @@ async def event_groups(
             after = None
         seen, items = begin, snapshot.updates
         task = await tasks.get(task_id, caller, payload=False)
-        conversation = await request.conversations.find(task_id, None)
+        conversation = as_seen(await request.conversations.find(task_id, None), request)
         names = named_task(task, conversation), named_context(task, conversation)
         if after is None:
             shown = await view(request, task, conversation, history_length)

@@ -1,6 +1,7 @@
 """A task as its caller sees it: status, artifacts, history."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -8,6 +9,7 @@ from asya_crds import jsontext
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.errors import TaskNotFound
+from asya_gateway.domain.reach import reads
 from asya_gateway.domain.task import JsonText, Task, TaskHead
 from asya_gateway.protocols.a2a.dialects import v1_0
 from asya_gateway.protocols.a2a.model import Message, Named, Role, TaskView
@@ -22,7 +24,7 @@ itself has no member for it (its schema is closed)."""
 async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation | None]:
     """The caller's task of this name, which may be the one that a client of the oldest dialect gave. Raises
     TaskNotFound, also for a task of another flow than the path or the tenant names."""
-    conversation = await request.conversations.named(request.caller.owner, named.task_id)
+    conversation = as_seen(await request.conversations.named(request.caller.owner, named.task_id), request)
     own = named.task_id if conversation is None else conversation.task_id
     try:
         task = await request.tasks.get(own, request.caller, payload=False)
@@ -34,15 +36,23 @@ async def found(request: A2aRequest, named: Named) -> tuple[Task, Conversation |
     return task, conversation
 
 
-async def known_task(request: A2aRequest, task_id: str) -> None:
-    """Raises TaskNotFound if the caller has no task of this name."""
-    conversation = await request.conversations.named(request.caller.owner, task_id)
-    try:
-        head = await request.tasks.head(task_id if conversation is None else conversation.task_id, request.caller)
-    except TaskNotFound:
-        raise TaskNotFound(task_id) from None
-    if not is_known(head, conversation):
-        raise TaskNotFound(task_id)
+def as_seen(conversation: Conversation | None, request: A2aRequest) -> Conversation | None:
+    """The conversation as the caller knows it. Its owner's client may have given the task a name of its own, by which
+    somebody else who may read the task would not find it again."""
+    if conversation is None or conversation.owner == request.caller.owner:
+        return conversation
+    return replace(conversation, client_task_id=None)
+
+
+async def check_known(request: A2aRequest, names: Sequence[str]) -> None:
+    """Raises TaskNotFound for the first of these names by which the caller has no task."""
+    if not names:
+        return
+    found = await request.conversations.referred(request.caller.owner, list(dict.fromkeys(names)))
+    known = {each.name for each in found if each.shown and reads(request.caller, each.flow, each.owner)}
+    for name in names:
+        if name not in known:
+            raise TaskNotFound(name)
 
 
 def is_known(task: TaskHead, conversation: Conversation | None) -> bool:

@@ -6,10 +6,11 @@ import asyncpg
 
 from asya_crds import jsontext
 from asya_gateway.domain.answers import RequestKey
-from asya_gateway.domain.conversations import Conversation
+from asya_gateway.domain.conversations import Conversation, Referred
 from asya_gateway.domain.task import JsonText
 from asya_gateway.storage.a2a import messages
 from asya_gateway.storage.database import Database
+from asya_gateway.storage.tasks.guards import ASKING
 
 
 def disabled_of(task_id: str) -> str:
@@ -30,6 +31,17 @@ SELECT a.task_id, a.owner, a.dialect, a.context_id, a.client_task_id, a.reply, (
 FROM a2a_tasks a WHERE a.task_id = coalesce((
     SELECT named.task_id FROM a2a_tasks named WHERE named.owner = $1 AND named.client_task_id = $2), $2)
 """
+# Name by name (OFFSET 0), whatever the planner thinks of the tables. Which are shown, protocols/a2a/viewing.py says
+# (is_known).
+_REFERRED = f"""
+SELECT r.name, t.flow, t.owner,
+       t.status {ASKING} OR (SELECT a.reply FROM a2a_tasks a WHERE a.task_id = t.id) IS NULL AS shown
+FROM unnest($2::text[]) AS r(name) CROSS JOIN LATERAL (
+    SELECT task.id, task.flow, task.owner, task.status FROM tasks task WHERE task.id = coalesce((
+        SELECT named.task_id FROM a2a_tasks named WHERE named.owner = $1 AND named.client_task_id = r.name), r.name)
+    OFFSET 0
+) t
+"""
 _REVEAL = "UPDATE a2a_tasks SET reply = NULL WHERE task_id = $1"
 _FIND_CLIENT_TASK = "SELECT task_id FROM a2a_tasks WHERE owner = $1 AND client_task_id = $2"
 
@@ -48,6 +60,10 @@ class PostgresConversations:
 
     async def named(self, owner: str, name: str) -> Conversation | None:
         return _conversation(await self._database.fetchrow(_NAMED, owner, name))
+
+    async def referred(self, owner: str, names: Sequence[str]) -> Sequence[Referred]:
+        rows = await self._database.fetch(_REFERRED, owner, names)
+        return [Referred(**row) for row in rows]
 
     async def disabled(self, task_id: str) -> Mapping[str, str]:
         return reasons(await self._database.fetchval(_DISABLED, task_id))

@@ -15,17 +15,10 @@ COLUMNS = """d.task_id, d.channel, d.name, d.owner, d.url, d.host, d.options::te
 d.disabled_reason"""
 
 NEARLY_ALL = MOST_PER_OWNER - 100
-"""Destinations of an owner from which on its registrations wait for each other, so that no two take the last place."""
+"""Destinations of an owner from which on its registrations wait for each other, so that no two take the last place.
+(Those of new tasks are counted like open tasks: storage/tasks/aiming.py.)"""
 
 _OF_OWNER = "owner = $4 AND NOT done AND disabled_reason IS NULL"
-# Nobody else can name a task that is not stored yet.
-_PUT_FIRST = f"""
-INSERT INTO destinations
-    (task_id, channel, name, owner, revocables, url, host, options, sealed, delivered_seq)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8::json, $9, 0
-WHERE (SELECT count(*) FROM (SELECT FROM destinations WHERE {_OF_OWNER} LIMIT {NEARLY_ALL}) o) < {NEARLY_ALL}
-RETURNING true
-"""
 # Registrations for one task wait for each other, and near the limit those of one owner. A statement sees what was
 # committed before it began, so that a lock is a statement of its own.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('destinations:' || $1, 0))"
@@ -46,8 +39,7 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8::json, $9, t.delivered_seq, t.status FROM 
     SELECT last_seq - (finished_at IS NOT NULL)::integer AS delivered_seq,
            CASE WHEN finished_at IS NULL THEN status ELSE '' END AS status
     FROM tasks WHERE id = $1 AND owner = $4
-    UNION ALL SELECT 0, '' WHERE $10
-) t LIMIT 1
+) t
 ON CONFLICT (task_id, channel, name) DO UPDATE SET
     revocables = excluded.revocables, url = excluded.url, host = excluded.host, options = excluded.options,
     sealed = excluded.sealed, attempts = 0, not_before = clock_timestamp(), failing_since = NULL,
@@ -91,14 +83,10 @@ class PostgresDestinations:
         self._database = database
         self._announcing = announcing
 
-    async def put(self, destination: Destination, *, new_task: bool = False) -> Put:
-        values = _values(destination)
-        if new_task and await self._database.hot.fetchval(_PUT_FIRST, *values):
-            outcome = Put.STORED
-        else:
-            async with self._database.connection() as connection, connection.transaction():
-                outcome = await _put(connection, destination, values, new_task)
-        if outcome is Put.STORED and not new_task:
+    async def put(self, destination: Destination) -> Put:
+        async with self._database.connection() as connection, connection.transaction():
+            outcome = await _put(connection, destination)
+        if outcome is Put.STORED:
             self._announcing.tell(destination.task_id)
         return outcome
 
@@ -126,7 +114,7 @@ def _values(new: Destination) -> tuple[Any, ...]:
     return (*names, sorted(new.revocables), new.url, new.host, options, new.sealed)
 
 
-async def _put(connection: AnyConnection, new: Destination, values: Sequence[Any], new_task: bool) -> Put:
+async def _put(connection: AnyConnection, new: Destination) -> Put:
     counted = await _counted(connection, new, f"task:{new.task_id}")
     if counted["of_owner"] >= NEARLY_ALL:
         counted = await _counted(connection, new, f"owner:{new.owner}")
@@ -134,7 +122,7 @@ async def _put(connection: AnyConnection, new: Destination, values: Sequence[Any
         return Put.TASK_FULL
     if counted["of_owner"] >= MOST_PER_OWNER:
         return Put.OWNER_FULL
-    return Put.STORED if await connection.fetchval(_PUT, *values, new_task) else Put.NO_TASK
+    return Put.STORED if await connection.fetchval(_PUT, *_values(new)) else Put.NO_TASK
 
 
 async def _counted(connection: AnyConnection, new: Destination, lock: str) -> asyncpg.Record:

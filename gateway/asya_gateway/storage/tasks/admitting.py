@@ -1,4 +1,5 @@
-"""Stores calls that have a key or count against a cap, with a statement separate from that of plain calls.
+"""Stores calls that have a key, count against a cap, or say where their task's changes are delivered, with a statement
+separate from that of plain calls.
 
 A key is taken by inserting its row, always in the order (owner, key), so that two batches cannot deadlock. A batch that
 finds a key taken waits for the other's commit, inserts nothing, and reads the winner's task in a second statement,
@@ -7,6 +8,7 @@ because a row committed meanwhile is invisible to the first.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
@@ -15,6 +17,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.ports import NewTask, Terms
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
+from asya_gateway.storage.tasks import aiming
 from asya_gateway.storage.tasks.conversing import (
     ARGUMENTS,
     FIELDS,
@@ -45,14 +48,20 @@ _TERMS = 3
 """Arguments that are no fields of the task: key, digest, retry_of."""
 
 
-def _statement(enqueue: Enqueue, *, conversed: bool) -> str:
-    """The whole statement. With `conversed`, some tasks have conversations."""
+def _statement(enqueue: Enqueue, *, conversed: bool, aimed: bool) -> str:
+    """The whole statement. With `conversed`, some tasks have conversations, and with `aimed` destinations."""
     first = TASK_ARGUMENTS + 1
-    more, fields, named, and_named, said = "", "", "", "", ""
+    argument = first + _TERMS
+    more, fields, named, and_named, beside = "", "", "", "", ""
     if conversed:
-        more, fields = f", {arrays(first + _TERMS)}", f", {FIELDS}"
-        named, said = NAMED_ROWS.format(where=_MAY), MESSAGES
+        more, fields = f", {arrays(argument)}", f", {FIELDS}"
+        named, beside = NAMED_ROWS.format(where=_MAY), MESSAGES
         and_named = " AND (dialect IS NULL OR id IN (SELECT task_id FROM conversed))"
+        argument += ARGUMENTS
+    if aimed:
+        more, fields = f"{more}, {aiming.arrays(argument)}", f"{fields}, {aiming.FIELDS}"
+        beside += aiming.ROWS
+        argument += aiming.ARGUMENTS
     incoming = f"""
 WITH incoming AS (
     SELECT *, now() AS created_at FROM unnest(
@@ -71,8 +80,8 @@ WITH incoming AS (
     retried = f"""retried AS (
     INSERT INTO task_retries (task_id, retry_of) SELECT id, retry_of FROM {_FRESH} WHERE retry_of IS NOT NULL
 ), """
-    queued = enqueue.of(_FRESH, argument=first + _TERMS + (ARGUMENTS if conversed else 0))
-    return incoming + tasks + retried + (BODIES + said).replace("{fresh}", _FRESH) + queued
+    queued = enqueue.of(_FRESH, argument=argument)
+    return incoming + tasks + retried + (BODIES + beside).replace("{fresh}", _FRESH) + queued
 
 
 _TAKEN = """
@@ -127,14 +136,17 @@ class Applicant(NamedTuple):
 
 
 class Admitted(NamedTuple):
-    """The task of a call, stored now or earlier, with the digest of the first request under its key."""
+    """The task of a call, stored now or earlier, with the digest of the first request under its key. `created_at` is
+    the time of its row if it was stored now."""
 
     task_id: str
     digest: bytes | None
+    created_at: datetime | None = None
 
 
 class OverCap(NamedTuple):
-    """Refused: the number of open tasks of this `owner` or `flow` (`of`) has reached `cap`."""
+    """Refused: the number of open tasks of this `owner` or `flow` (`of`) has reached `cap`, or that of the owner's
+    `destinations`."""
 
     of: str
     cap: int
@@ -155,7 +167,11 @@ class Admitter:
     def __init__(self, pool: Callable[[], asyncpg.Pool], enqueue: Enqueue) -> None:
         self._pool = pool
         self._enqueue = enqueue
-        self._insert_sql = {conversed: _statement(enqueue, conversed=conversed) for conversed in (False, True)}
+        self._insert_sql = {
+            (conversed, aimed): _statement(enqueue, conversed=conversed, aimed=aimed)
+            for conversed in (False, True)
+            for aimed in (False, True)
+        }
 
     async def flush(self, batch: Sequence[Applicant]) -> Sequence[Verdict]:
         """Store the calls that may be stored; returns the task of every call."""
@@ -163,8 +179,9 @@ class Admitter:
             verdicts: dict[str, Verdict] = dict(await self._over_cap(connection, batch))
             left = [each for each in batch if each.new.id not in verdicts]
             for _ in range(TRIES):
-                await self._insert(connection, left)
-                verdicts |= await self._settled(connection, left)
+                times = await self._insert(connection, left)
+                settled_now = await self._settled(connection, left)
+                verdicts |= {id: _timed(verdict, times) for id, verdict in settled_now.items()}
                 left = [each for each in left if each.new.id not in verdicts]
                 if not left:
                     return [verdicts[each.new.id] for each in batch]
@@ -173,7 +190,8 @@ class Admitter:
     async def _over_cap(
         self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
     ) -> Mapping[str, OverCap]:
-        if not any(each.terms.capped for each in batch):
+        aiming_owners = {each.new.owner: aiming.CAP for each in batch if each.new.destination is not None}
+        if not aiming_owners and not any(each.terms.capped for each in batch):
             return {}
         rows = await connection.fetch(
             _STORED,
@@ -193,27 +211,34 @@ class Admitter:
             asking,
             await _counted(connection, _OPEN_OF_OWNERS, owners),
             await _counted(connection, _OPEN_OF_FLOWS, flows),
+            await _counted(connection, aiming.OPEN_OF_OWNERS, aiming_owners),
         )
 
-    async def _insert(self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]) -> None:
+    async def _insert(
+        self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
+    ) -> Mapping[str, datetime]:
+        """The times of the tasks that were stored now."""
         if not batch:
-            return
+            return {}
         new = [each.new for each in batch]
         conversed = any(each.conversation is not None for each in new)
+        aimed = any(each.destination is not None for each in new)
         terms = ([each.terms.key for each in batch], [each.terms.digest for each in batch])
         retries = [each.terms.retry_of for each in batch]
         rows = await connection.fetch(
-            self._insert_sql[conversed],
+            self._insert_sql[conversed, aimed],
             *task_columns(new),
             *terms,
             retries,
             *(conversation_columns(new) if conversed else ()),
+            *(aiming.destination_columns(new) if aimed else ()),
             *self._enqueue.arguments,
         )
         self._enqueue.committed(new, rows)
         if len(rows) < len(batch):
             # Others were stored before.
             await settled(connection)
+        return {row["task_id"]: row["created_at"] for row in rows}
 
     async def _settled(
         self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[Applicant]
@@ -266,19 +291,32 @@ async def _counted(connection: asyncpg.pool.PoolConnectionProxy, sql: str, caps:
     return Counter({row["name"]: row["open"] for row in rows})
 
 
-def over_cap(batch: Sequence[Applicant], of_owners: Counter[str], of_flows: Counter[str]) -> dict[str, OverCap]:
-    """The calls that reach a cap, by task id, given the numbers of open tasks. Calls are judged in the batch's order,
-    and a refused call does not count for the next ones."""
+def over_cap(
+    batch: Sequence[Applicant], of_owners: Counter[str], of_flows: Counter[str], aimed: Counter[str]
+) -> dict[str, OverCap]:
+    """The calls that reach a cap, by task id, given the numbers of open tasks, and of each owner's destinations that
+    wait for something. Calls are judged in the batch's order, and a refused call does not count for the next ones."""
     refused: dict[str, OverCap] = {}
     for new, terms in batch:
+        aims = new.destination is not None
         if terms.owner_cap is not None and of_owners[new.owner] >= terms.owner_cap:
             refused[new.id] = OverCap("owner", terms.owner_cap)
         elif terms.flow_cap is not None and of_flows[new.flow] >= terms.flow_cap:
             refused[new.id] = OverCap("flow", terms.flow_cap)
+        elif aims and aimed[new.owner] >= aiming.CAP:
+            refused[new.id] = OverCap("destinations", aiming.CAP)
         else:
             of_owners[new.owner] += 1
             of_flows[new.flow] += 1
+            aimed[new.owner] += aims
     return refused
+
+
+def _timed(verdict: Verdict, times: Mapping[str, datetime]) -> Verdict:
+    """The verdict with the time of a task that was stored now."""
+    if not isinstance(verdict, Admitted) or verdict.task_id not in times:
+        return verdict
+    return verdict._replace(created_at=times[verdict.task_id])
 
 
 def applicant_size(applicant: Applicant) -> int:

@@ -198,7 +198,7 @@ class TaskCreator:
 def task_columns(batch: Sequence[NewTask]) -> tuple[Any, ...]:
     """The first arguments of a statement with TASK_ARRAYS."""
     (
-        ids, flows, owners, surfaces, routes, actors, contexts, timeouts, payloads, envelopes, vias, sources, _
+        ids, flows, owners, surfaces, routes, actors, contexts, timeouts, payloads, envelopes, vias, sources, _, _
     ) = zip(*batch, strict=True)  # fmt: skip
     return (
         joined(ids),
@@ -229,4 +229,5 @@ def _texts_or_arrays(owners: Sequence[str], payloads: Sequence[str], envelopes: 
 def create_size(new: NewTask) -> int:
     """The size of a create in its batch, in bytes."""
     said = 0 if new.conversation is None else len(new.conversation.message) + 256
-    return len(new.payload) + len(new.envelope) + 512 + said
+    aimed = 0 if new.destination is None else len(new.destination.url) + len(new.destination.sealed or "") + 512
+    return len(new.payload) + len(new.envelope) + 512 + said + aimed

@@ -9,6 +9,7 @@ import asyncpg
 
 from asya_gateway.domain.answers import Answer, Kept, PausePoint, RequestKey, Resumption
 from asya_gateway.domain.budget import Budget
+from asya_gateway.domain.calls import Accepted
 from asya_gateway.domain.errors import Conflict, KeyReused, TooManyTasks
 from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
 from asya_gateway.domain.owners import OwnerScope
@@ -113,16 +114,15 @@ class PostgresTasks:
         # No coroutine of its own, which every call would pay for.
         return self.batches.creates.submit(new)
 
-    async def admit(self, new: NewTask, terms: Terms) -> str:
+    async def admit(self, new: NewTask, terms: Terms) -> Accepted:
         verdict = await self.batches.admissions.submit(Applicant(new, terms))
         if isinstance(verdict, OverCap):
-            whose = "this caller" if verdict.of == "owner" else f"the flow {new.flow}"
-            raise TooManyTasks(
-                f"expected fewer than {verdict.cap} open tasks of {whose}: try again when some have ended"
-            )
+            whose = {"owner": "open tasks of this caller", "flow": f"open tasks of the flow {new.flow}"}
+            what = whose.get(verdict.of, "destinations of this caller's tasks that go on")
+            raise TooManyTasks(f"expected fewer than {verdict.cap} {what}: try again when some have ended")
         if isinstance(verdict, NameTaken):
             raise Conflict("expected an id that no task of yours has", field="id")
-        return _task_of(verdict, terms.digest)
+        return Accepted(_task_of(verdict, terms.digest), verdict.created_at)
 
     async def find_call(self, owner: str, key: str, digest: bytes) -> str | None:
         with translated():

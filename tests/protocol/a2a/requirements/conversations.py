@@ -82,10 +82,8 @@ REQUIREMENTS = (
         f"{SPECIFICATION}#343-multi-turn-conversation-patterns",
         "SHOULD",
         "Agents SHOULD use referenced tasks to understand the context and intent of follow-up requests",
-        deferred=(
-            "Actors understand, not the gateway: it checks that the tasks are the caller's and hands the references to "
-            "the actor with the message."
-        ),
+        # Actors understand, not the gateway, which hands them the references to the caller's tasks.
+        tests=tests_of(TASKS, "test_a_message_that_refines_hands_its_references_on_all_looked_up_at_once"),
     ),
     Requirement(
         f"{SPECIFICATION}#343-multi-turn-conversation-patterns",

@@ -170,7 +170,13 @@ REQUIREMENTS = (
         MEDIA_TYPE,
         "MUST",
         "Implementations MUST sanitize user-provided content to prevent injection attacks",
-        deferred="Content travels as JSON from end to end, and is put into no statement, no page and no command.",
+        # It travels as JSON from end to end, and is put into no statement and no page; terminals get it escaped.
+        tests=tests_of("tests/protocol/a2a/test_bad_input.py", "test_a_name_that_cannot_be_stored_is_refused")
+        + tests_of("tests/protocol/a2a/test_push_configs.py", "test_a_wrong_configuration_is_refused_by_its_member")
+        + tests_of(
+            "tests/unit/cli/test_a2a_agents.py",
+            "test_chunks_are_appended_and_replaced_and_the_state_is_the_exit_code",
+        ),
     ),
     Requirement(
         MEDIA_TYPE,

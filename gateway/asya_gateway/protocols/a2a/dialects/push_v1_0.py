@@ -16,7 +16,8 @@ LARGEST_PAGE = 100
 def read_set(params: Mapping[str, Any]) -> SetPush:
     """CreateTaskPushNotificationConfig. Raises InvalidParams."""
     members = Members(params)
-    return SetPush(members.required_id("taskId", "task_id"), read_config(params, ""))
+    task_id = members.required_id("taskId", "task_id")
+    return SetPush(task_id, read_config(params, ""), members.optional_id("tenant"))
 
 
 def read_config(value: Any, path: str) -> PushConfig:
@@ -38,7 +39,8 @@ def read_config(value: Any, path: str) -> PushConfig:
 def read_named(params: Mapping[str, Any]) -> NamedPush:
     """GetTaskPushNotificationConfig, DeleteTaskPushNotificationConfig. Raises InvalidParams."""
     members = Members(params)
-    return NamedPush(members.required_id("taskId", "task_id"), members.required_id("id"))
+    task_id = members.required_id("taskId", "task_id")
+    return NamedPush(task_id, members.required_id("id"), members.optional_id("tenant"))
 
 
 def read_list(params: Mapping[str, Any]) -> ListPush:
@@ -48,7 +50,10 @@ def read_list(params: Mapping[str, Any]) -> ListPush:
     if size > LARGEST_PAGE:
         raise members.wrong("pageSize", f"an integer of at most {LARGEST_PAGE}")
     return ListPush(
-        members.required_id("taskId", "task_id"), size, members.text("pageToken", "page_token", longest=1024)
+        members.required_id("taskId", "task_id"),
+        size,
+        members.text("pageToken", "page_token", longest=1024),
+        members.optional_id("tenant"),
     )
 
 

@@ -31,7 +31,7 @@ async def set_push(request: A2aRequest, params: Params) -> Any:
     parts_of(request)
     codec = _codec(request)
     said = codec.read_set(params)
-    conversation = await _conversation(request, said.task_id)
+    conversation = await _conversation(request, said.task_id, said.tenant)
     await check_target(request, said.config)
     stored = await register(request, conversation, said.config)
     return codec.config(_called(conversation), stored)
@@ -41,7 +41,7 @@ async def get_push(request: A2aRequest, params: Params) -> Any:
     """GetTaskPushNotificationConfig. Raises A2aError for one that the task does not have."""
     parts, codec = parts_of(request), _codec(request)
     said = codec.read_named(params)
-    conversation = await _conversation(request, said.task_id)
+    conversation = await _conversation(request, said.task_id, said.tenant)
     destination = await _find(request, parts, conversation, said)
     if destination is None:
         details = {"taskId": said.task_id, **({"id": said.id} if said.id else {})}
@@ -54,7 +54,7 @@ async def list_push(request: A2aRequest, params: Params) -> Any:
     parts, codec = parts_of(request), _codec(request)
     said = codec.read_list(params)
     after = _read_token(said.page_token)
-    conversation = await _conversation(request, said.task_id)
+    conversation = await _conversation(request, said.task_id, said.tenant)
     size = said.page_size or MOST_PER_TASK
     rows = await parts.destinations.page(conversation.task_id, CHANNEL, request.caller.owner, after, size + 1)
     more = _token(rows[size - 1].name) if len(rows) > size else ""
@@ -65,7 +65,7 @@ async def delete_push(request: A2aRequest, params: Params) -> Any:
     """DeleteTaskPushNotificationConfig. One that is not there is deleted already (section 3.1.10)."""
     parts, codec = parts_of(request), _codec(request)
     said = codec.read_named(params)
-    conversation = await _conversation(request, said.task_id)
+    conversation = await _conversation(request, said.task_id, said.tenant)
     name = said.id or default_id(request, conversation)
     await parts.destinations.remove(conversation.task_id, CHANNEL, request.caller.owner, name)
     note_removed(parts, request.caller, conversation.task_id, name)
@@ -76,9 +76,9 @@ def _codec(request: A2aRequest) -> PushCodec:
     return CODECS[request.dialect.key]
 
 
-async def _conversation(request: A2aRequest, task_id: str) -> Conversation:
+async def _conversation(request: A2aRequest, task_id: str, tenant: str) -> Conversation:
     """How the caller's task is called. Raises TaskNotFound."""
-    task, conversation = await found(request, Named(task_id))
+    task, conversation = await found(request, Named(task_id, tenant=tenant))
     return conversation or of_other_surface(request, task)
 
 

@@ -42,28 +42,22 @@ async def check_target(request: A2aRequest, config: PushConfig, path: str = "url
         raise InvalidParams(path, error.reason) from None
 
 
-async def register(
-    request: A2aRequest, conversation: Conversation, config: PushConfig, *, new_task: bool = False
-) -> PushConfig:
-    """Store a configuration whose URL was checked; returns it as it is shown. `new_task`: the task is not stored yet.
-    Raises A2aError, TaskNotFound."""
+async def register(request: A2aRequest, conversation: Conversation, config: PushConfig) -> PushConfig:
+    """Store a configuration whose URL was checked; returns it as it is shown. Raises A2aError, TaskNotFound."""
     parts = parts_of(request)
-    destination = await _destination(request, parts, conversation, config)
-    outcome = await parts.destinations.put(destination, new_task=new_task)
+    destination = await destination_of(request, conversation, config)
+    outcome = await parts.destinations.put(destination)
     if outcome is not Put.STORED:
         raise _refusal(outcome, conversation)
     parts.audit.note(_noted(AuditEvent.PUSH_REGISTERED, request.caller, destination))
     return shown(destination)
 
 
-def begun(request: A2aRequest, task_id: str) -> None:
-    """The task is stored, of which a configuration was stored before."""
-    parts_of(request).destinations.begun(task_id)
-
-
-async def forget(request: A2aRequest, task_id: str, name: str) -> None:
-    """The task is not stored, of which a configuration was stored before."""
-    await parts_of(request).destinations.remove(task_id, CHANNEL, request.caller.owner, name)
+def begun(request: A2aRequest, destination: Destination) -> None:
+    """A task is stored, and this destination with it."""
+    parts = parts_of(request)
+    parts.destinations.begun(destination.task_id)
+    parts.audit.note(_noted(AuditEvent.PUSH_REGISTERED, request.caller, destination))
 
 
 async def before(request: A2aRequest, conversation: Conversation, config: PushConfig) -> Destination | None:
@@ -76,10 +70,11 @@ async def before(request: A2aRequest, conversation: Conversation, config: PushCo
 
 async def restore(request: A2aRequest, task_id: str, name: str, replaced: Destination | None) -> None:
     """The message with which a configuration came was refused: what was there before is there again."""
+    destinations = parts_of(request).destinations
     if replaced is None:
-        await forget(request, task_id, name)
+        await destinations.remove(task_id, CHANNEL, request.caller.owner, name)
     else:
-        await parts_of(request).destinations.put(replaced)
+        await destinations.put(replaced)
 
 
 def _refusal(outcome: Put, conversation: Conversation) -> Exception:
@@ -91,9 +86,8 @@ def _refusal(outcome: Put, conversation: Conversation) -> Exception:
     return TaskNotFound(conversation.client_task_id or conversation.task_id)
 
 
-async def _destination(
-    request: A2aRequest, parts: PushParts, conversation: Conversation, config: PushConfig
-) -> Destination:
+async def destination_of(request: A2aRequest, conversation: Conversation, config: PushConfig) -> Destination:
+    """A configuration whose URL was checked as it is stored, with its secrets sealed. Raises A2aError, Unavailable."""
     task_id = conversation.task_id
     name = config.id or default_id(request, conversation) or str(uuid.uuid4())
     caller = request.caller
@@ -105,7 +99,7 @@ async def _destination(
         url=config.url,
         host=authority_of(checked_url(config.url)),
         options=_options(request.dialect.name, conversation, config),
-        sealed=await sealed(parts.sealing, config, task_id, name),
+        sealed=await sealed(parts_of(request).sealing, config, task_id, name),
         revocables=caller.revocables if isinstance(caller, Principal) else frozenset(),
     )
 
