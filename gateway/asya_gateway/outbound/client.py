@@ -28,7 +28,7 @@ from yarl import URL
 
 from asya_gateway.outbound.addresses import Address, address_of
 from asya_gateway.outbound.bodies import discard_body, read_body
-from asya_gateway.outbound.errors import AnswerRefused, NameNotReached, NoAnswer, TargetRefused
+from asya_gateway.outbound.errors import AddressRefused, AnswerRefused, NameNotReached, NoAnswer, TargetRefused
 from asya_gateway.outbound.permitting import (
     Allowed,
     Origin,
@@ -109,7 +109,7 @@ class OutboundClient:
             return
         if address is not None:
             if not permits(reach, address, self._allowed):
-                raise TargetRefused("its address may not be reached")
+                raise AddressRefused
         elif not any(permits(reach, each, self._allowed) for each in await self._addresses(parsed, party)):
             raise NameNotReached
 
@@ -238,8 +238,8 @@ class OutboundClient:
         return session
 
 
-class _AddressRefused(OSError):
-    pass
+class _SocketRefused(OSError):
+    """The rule permits no socket for an address."""
 
 
 def _guarded(reach: Reach, allowed: Allowed) -> SocketFactoryType:
@@ -250,7 +250,7 @@ def _guarded(reach: Reach, allowed: Allowed) -> SocketFactoryType:
         family, kind, proto, _, where = info
         address = address_of(str(where[0]))
         if address is None or not permits(reach, address, allowed):
-            raise _AddressRefused("its address may not be reached")
+            raise _SocketRefused
         return socket.socket(family, kind, proto)
 
     return make
@@ -263,8 +263,8 @@ def _worded(error: Exception, *, named: bool) -> TargetRefused | NoAnswer:
             return NameNotReached()
         case ClientSSLError():
             return NoAnswer("its TLS certificate is not accepted, or it speaks no TLS")
-        case ClientConnectorError(os_error=_AddressRefused()):
-            return NameNotReached() if named else TargetRefused("its address may not be reached")
+        case ClientConnectorError(os_error=_SocketRefused()):
+            return NameNotReached() if named else AddressRefused()
         case ClientConnectorError():
             return NoAnswer("it could not be reached")
         case _:

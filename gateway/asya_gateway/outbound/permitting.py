@@ -8,8 +8,9 @@ from ipaddress import ip_network
 from yarl import URL
 
 from asya_gateway.outbound.addresses import Address, Network, address_of, is_never_reached, is_public
-from asya_gateway.outbound.errors import TargetRefused
+from asya_gateway.outbound.errors import AddressRefused, TargetRefused
 
+HTTPS = "expected https; http only to what ASYA_OUTBOUND_ALLOW lists"
 LONGEST_URL = 2048
 LONGEST_LABEL = 63
 """Most characters between two dots of a name (RFC 1035, section 2.3.4)."""
@@ -104,7 +105,7 @@ def reach_of(url: URL, permission: Origin | None, allowed: Allowed) -> Reach:
     if url.scheme == "https":
         return Reach.PUBLIC
     if not allowed.networks:
-        raise TargetRefused("expected https")
+        raise TargetRefused(HTTPS)
     return Reach.LISTED
 
 
@@ -114,11 +115,11 @@ def check_without_lookup(url: URL, reach: Reach, allowed: Allowed) -> None:
     address = address_of(host)
     if address is not None:
         if not permits(reach, address, allowed):
-            raise TargetRefused("its address may not be reached")
+            raise AddressRefused
     elif reach is Reach.LISTED:
-        raise TargetRefused("expected https")
+        raise TargetRefused(HTTPS)
     elif reach is Reach.PUBLIC and _is_local_name(host):
-        raise TargetRefused("its host is a name of a local network")
+        raise TargetRefused("its host is a name of a local network, which ASYA_OUTBOUND_ALLOW does not list")
 
 
 def host_of(url: URL) -> str:
