@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 
 from asya_cli.a2a.cards import Interface, card_urls, declares, interfaces_to_try
-from asya_cli.a2a.older import METHODS, newer_event, newer_task, older_params
+from asya_cli.a2a.older import METHODS, newer_result, older_params
 from asya_cli.bearers import NOBODY, Bearer
 from asya_cli.client import events_of
 from asya_cli.errors import CliError, ExitCode
@@ -30,6 +30,8 @@ PATHS = {
     "SendMessage": ("POST", "/message:send"),
     "SendStreamingMessage": ("POST", "/message:stream"),
     "GetTask": ("GET", "/tasks/{id}"),
+    "ListTasks": ("GET", "/tasks"),
+    "CancelTask": ("POST", "/tasks/{id}:cancel"),
     "SubscribeToTask": ("POST", "/tasks/{id}:subscribe"),
     "GetExtendedAgentCard": ("GET", "/extendedAgentCard"),
 }
@@ -90,6 +92,14 @@ class AgentClient:
     async def task(self, task_id: str) -> Json:
         """GetTask."""
         return await self._call("GetTask", {"id": task_id})
+
+    async def tasks(self, params: Json) -> Json:
+        """ListTasks: a page of the caller's tasks."""
+        return await self._call("ListTasks", params)
+
+    async def cancel(self, task_id: str) -> Json:
+        """CancelTask: the task as it has ended."""
+        return await self._call("CancelTask", {"id": task_id})
 
     async def extended_card(self) -> Json:
         """GetExtendedAgentCard."""
@@ -199,7 +209,8 @@ def _request_of(interface: Interface, method: str, params: Json) -> tuple[str, s
         verb, path = PATHS[method]
         tenant = f"/{quote(interface.tenant, safe='')}" if interface.tenant else ""
         url = interface.url.rstrip("/") + tenant + path.format(id=quote(str(params.get("id")), safe=""))
-        return verb, url, params if method.startswith("Send") else None
+        query = f"?{urlencode(params)}" if method == "ListTasks" and params else ""
+        return verb, url + query, params if method.startswith("Send") else None
     if interface.older:
         return "POST", interface.url, _envelope(METHODS[method], older_params(params))
     tenant_member = {"tenant": interface.tenant} if interface.tenant else {}
@@ -215,8 +226,8 @@ def _newer(interface: Interface, method: str, result: Any) -> Json:
     try:
         if not isinstance(result, dict):
             raise TypeError
-        if interface.older and method != "GetExtendedAgentCard":
-            return newer_task(result) if method == "GetTask" else newer_event(result)
+        if interface.older:
+            return newer_result(method, result)
     except (KeyError, TypeError, AttributeError):
         raise CliError(f"the agent's answer to {method} is not one of A2A {interface.version}") from None
     return result

@@ -70,6 +70,41 @@ def watch(
     raise typer.Exit(_run(url, token, lambda client: follow(client, task_id, as_json=as_json)))
 
 
+@app.command("get")
+def get_task(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False) -> None:
+    """Show a task as it is: its state, its question, what it has made."""
+    from asya_cli.a2a.talking import show
+
+    _run(url, token, lambda client: show(client, task_id, as_json=as_json))
+
+
+@app.command("list")
+def list_tasks(
+    status: Annotated[str | None, typer.Option(metavar="STATE", help="Only tasks in this state: working, …")] = None,
+    context: Annotated[str | None, typer.Option("--context", metavar="ID", help="Only those of this one.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Cursor that the previous page printed.")] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """List your tasks at an agent, the last changed first."""
+    from asya_cli.a2a.showing import print_tasks
+    from asya_cli.a2a.talking import listed
+    from asya_cli.rendering import print_json
+
+    page = _run(url, token, lambda client: listed(client, state=status, context_id=context, limit=limit, cursor=cursor))
+    (print_json if as_json else print_tasks)(page)
+
+
+@app.command("cancel")
+def cancel_task(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False) -> None:
+    """End a task."""
+    from asya_cli.a2a.talking import cancel
+
+    _run(url, token, lambda client: cancel(client, task_id, as_json=as_json))
+
+
 def _run(url: str, token: str, work: "Callable[[AgentClient], Awaitable[Any]]") -> Any:
     """Run a coroutine with a client of the agent, as the caller of `token`, else of the login there."""
     import asyncio

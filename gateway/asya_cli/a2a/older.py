@@ -9,6 +9,8 @@ METHODS = {
     "SendMessage": "message/send",
     "SendStreamingMessage": "message/stream",
     "GetTask": "tasks/get",
+    "ListTasks": "tasks/list",
+    "CancelTask": "tasks/cancel",
     "SubscribeToTask": "tasks/resubscribe",
     "GetExtendedAgentCard": "agent/getAuthenticatedExtendedCard",
 }
@@ -30,6 +32,8 @@ def older_params(params: Mapping[str, Any]) -> Json:
         found["message"] = message
         waits = not found.pop("configuration", {}).get("returnImmediately", False)
         found["configuration"] = {"blocking": waits}
+    if "status" in found:
+        found["status"] = found["status"].removeprefix("TASK_STATE_").lower().replace("_", "-")
     return found
 
 
@@ -39,6 +43,19 @@ def _older_part(part: Mapping[str, Any]) -> Json:
     if kind == "data" and not isinstance(data, dict):
         return {"kind": "data", "data": {"value": data}, "metadata": {"data_part_compat": True}}
     return {"kind": kind, kind: data}
+
+
+def newer_result(method: str, value: Mapping[str, Any]) -> Json:
+    """The result of a method, or an event of its stream, as 1.0 has it. Raises KeyError, TypeError, AttributeError."""
+    match method:
+        case "GetExtendedAgentCard":
+            return dict(value)
+        case "GetTask" | "CancelTask":
+            return newer_task(value)
+        case "ListTasks":
+            return {**value, "tasks": [newer_task(task) for task in value["tasks"]]}
+        case _:
+            return newer_event(value)
 
 
 def newer_event(value: Mapping[str, Any]) -> Json:

@@ -11,6 +11,7 @@ from asya_cli.errors import CliError, ExitCode
 from asya_cli.options import follow_up
 from asya_cli.rendering import err, out, print_json, print_result
 from asya_cli.terminal import plain
+from asya_crds.naming import A2A_NOT_PARTS
 from asya_crds.readable import readable
 
 Json = dict[str, Any]
@@ -32,6 +33,7 @@ class Shown:
         self._as_json = as_json
         self._status: Json = {}
         self._artifacts: dict[str, list[Json]] = {}
+        self._notes: dict[str, str] = {}
         self._message: Json | None = None
         self._streaming = False
 
@@ -62,6 +64,7 @@ class Shown:
         elif (task := event.get("task")) is not None:
             self.task_id, self.context_id = str(task["id"]), str(task.get("contextId") or "")
             self._artifacts = {str(made["artifactId"]): list(made["parts"]) for made in task.get("artifacts") or ()}
+            self._notes = {str(made["artifactId"]): _note(made) for made in task.get("artifacts") or ()}
             self._tell(task["status"])
         elif (update := event.get("statusUpdate")) is not None:
             self._name(update)
@@ -85,6 +88,7 @@ class Shown:
     def _add(self, update: Json) -> None:
         made = update["artifact"]
         name, parts = str(made["artifactId"]), list(made["parts"])
+        self._notes[name] = _note(made)
         if update.get("append"):
             self._artifacts.setdefault(name, []).extend(parts)
         else:
@@ -115,7 +119,7 @@ class Shown:
         if self.state == "TASK_STATE_COMPLETED":
             self._print_results()
         parts = (self._status.get("message") or {}).get("parts") or ()
-        word = self.state.removeprefix("TASK_STATE_").lower().replace("_", " ") or "unknown"
+        word = word_of(self.state)
         style = {"completed": "dim"}.get(word, "red" if self.state in ENDS else "yellow")
         about = f"task {self.task_id} is {word}" + (f" (context {self.context_id})" if self.context_id else "")
         text = text_of(parts) if self.state != "TASK_STATE_COMPLETED" else ""
@@ -132,7 +136,9 @@ class Shown:
 
     def _print_results(self) -> None:
         if not self._as_json:
-            for parts in self._artifacts.values():
+            for name, parts in self._artifacts.items():
+                if note := self._notes.get(name):
+                    err.print(f"the actor's parts are none of A2A and shown as data: {note}", style="yellow")
                 self._print_parts(parts)
 
     def _print_parts(self, parts: Any) -> None:
@@ -156,9 +162,42 @@ class Shown:
             err.print(f"answer: {command}, or --data '{{…}}'", style="yellow", soft_wrap=True)
 
 
+def _note(made: Mapping[str, Any]) -> str:
+    """Why an artifact of a gateway of ours is data although its actor has returned parts."""
+    metadata = made.get("metadata")
+    return str(metadata.get(A2A_NOT_PARTS) or "") if isinstance(metadata, dict) else ""
+
+
 def text_of(parts: Any) -> str:
     """The texts of parts."""
     return "".join(str(part["text"]) for part in parts if "text" in part)
+
+
+def print_tasks(page: Mapping[str, Any]) -> None:
+    """A page of tasks, one on each line, and where the next one begins. Raises CliError if it is none of A2A."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("ID", "STATE", "SINCE", "CONTEXT"):
+        table.add_column(column, no_wrap=column in ("ID", "STATE"))
+    try:
+        for task in page["tasks"]:
+            status = task["status"]
+            since = str(status.get("timestamp") or "")[:19].replace("T", " ")
+            row = (str(task["id"]), word_of(str(status["state"])), since, str(task.get("contextId") or ""))
+            table.add_row(*map(plain, row))
+    except (KeyError, TypeError, AttributeError):
+        raise CliError("the agent's answer is not of the form of A2A") from None
+    more = page.get("nextPageToken")
+    if table.row_count:
+        out.print(table)
+    else:
+        err.print("no such task among the newest ones" if more else "no tasks")
+    if more:
+        err.print(f"more: --cursor {more}", style="dim", soft_wrap=True)
+
+
+def word_of(state: str) -> str:
+    """A TaskState as people read it."""
+    return state.removeprefix("TASK_STATE_").lower().replace("_", " ") or "unknown"
 
 
 def print_card(card: Json) -> None:

@@ -76,6 +76,40 @@ async def _streamed(client: AgentClient, params: Json, shown: Shown) -> ExitCode
     return await follow(client, shown.task_id, shown=shown)
 
 
+async def show(client: AgentClient, task_id: str, *, as_json: bool) -> None:
+    """Show a task as it is."""
+    _print_task(await client.task(task_id), as_json=as_json)
+
+
+async def cancel(client: AgentClient, task_id: str, *, as_json: bool) -> None:
+    """End a task, and show it."""
+    _print_task(await client.cancel(task_id), as_json=as_json)
+
+
+def _print_task(task: Json, *, as_json: bool) -> None:
+    if as_json:
+        print_json(task)
+        return
+    shown = Shown()
+    shown.take({"task": task})
+    shown.end()
+
+
+async def listed(
+    client: AgentClient, *, state: str | None, context_id: str | None, limit: int, cursor: str | None
+) -> Json:
+    """A page of the caller's tasks."""
+    named = {"status": state and state_of(state), "contextId": context_id, "pageToken": cursor}
+    params = {name: value for name, value in named.items() if value}
+    # Of what each task was told and has made, a list shows nothing.
+    return await client.tasks({**params, "pageSize": limit, "historyLength": 0})
+
+
+def state_of(word: str) -> str:
+    """A TaskState from its name, or from the word that 0.3 and people have for it."""
+    return "TASK_STATE_" + word.upper().removeprefix("TASK_STATE_").replace("-", "_").replace(" ", "_")
+
+
 async def follow(client: AgentClient, task_id: str, *, as_json: bool = False, shown: Shown | None = None) -> ExitCode:
     """Watch a task until it ends or asks. A stream that is cut is opened again; it begins with the task as it is."""
     shown = shown or Shown(as_json=as_json)

@@ -134,6 +134,68 @@ async def test_an_agent_that_does_not_know_1_0_after_all_is_asked_again_in_0_3()
     assert (done.exit_code, done.stdout, methods) == (0, "hi\n", ["SendMessage", "message/send"])
 
 
+async def test_a_task_is_shown_listed_and_canceled(gateway: Gateway, actor: Actor) -> None:
+    ids = []
+    for text in ("one", "two"):
+        sent = await run(gateway.url, "send", text, "--skill", "echo", "--context", text, "--return-immediately")
+        assert sent.exit_code == 0, sent.stderr
+        ids.append((await actor.take())[0])
+    await actor.report(ids[0], "paused", pause_metadata={"prompt": "Sure?", "fields": FIELDS})
+    shown = await run(gateway.url, "get", ids[0])
+    assert (shown.exit_code, shown.stdout, "Sure?" in shown.stderr) == (0, "", True)
+    canceled = await run(gateway.url, "cancel", ids[1])
+    assert (canceled.exit_code, f"task {ids[1]} is canceled" in canceled.stderr) == (0, True)
+    again = await run(gateway.url, "cancel", ids[1])
+    assert isinstance(again.exception, CliError)
+    listed = await run(gateway.url, "list")
+    lines = [line.split() for line in listed.stdout.splitlines()[1:]]
+    assert [(line[0], line[1], line[-1]) for line in lines] == [
+        (ids[1], "canceled", "two"),
+        (ids[0], "input", "one"),
+    ]
+    for words in (("--status", "input-required"), ("--status", "TASK_STATE_INPUT_REQUIRED"), ("--context", "one")):
+        found = json.loads((await run(gateway.url, "list", *words, "--json")).stdout)
+        assert [task["id"] for task in found["tasks"]] == [ids[0]]
+    first = await run(gateway.url, "list", "--limit", "1")
+    [cursor] = [line.partition("--cursor ")[2] for line in first.stderr.splitlines() if "--cursor" in line]
+    second = json.loads((await run(gateway.url, "list", "--cursor", cursor, "--json")).stdout)
+    assert [task["id"] for task in second["tasks"]] == [ids[0]]
+    assert "no tasks" in (await run(gateway.url, "list", "--context", "none")).stderr
+
+
+async def test_tasks_are_listed_and_canceled_over_http_json_and_in_0_3(gateway: Gateway, actor: Actor) -> None:
+    url, skill = f"{gateway.url}/a2a", "echo"
+    rest = {"url": url, "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0", "tenant": skill}
+    cards = (
+        {"name": "rest", "supportedInterfaces": [rest]},
+        {"name": "old", "url": f"{url}/{skill}", "protocolVersion": "0.3.0"},
+    )
+    for number, card in enumerate(cards):
+        async with agent(card) as at:
+            context = f"c {number}"
+            sent = await run(at, "send", "hi", "--context", context, "--return-immediately")
+            assert sent.exit_code == 0, sent
+            task_id, _ = await actor.take()
+            options = ("--context", context, "--status", "submitted", "--json")
+            page = json.loads((await run(at, "list", *options)).stdout)
+            assert [(each["id"], each["status"]["state"]) for each in page["tasks"]] == [
+                (task_id, "TASK_STATE_SUBMITTED")
+            ]
+            ended = json.loads((await run(at, "cancel", task_id, "--json")).stdout)
+            assert (ended["id"], ended["status"]["state"]) == (task_id, "TASK_STATE_CANCELED")
+            assert json.loads((await run(at, "get", task_id, "--json")).stdout)["status"] == ended["status"]
+
+
+async def test_parts_that_are_none_of_a2a_are_told_beside_the_result(gateway: Gateway, actor: Actor) -> None:
+    result = {"parts": [{"kind": "file", "file": {"uri": "https://files.example/a"}}]}
+    sending = asyncio.create_task(run(gateway.url, "send", "tell", "--skill", "echo"))
+    task_id, _ = await actor.take()
+    await actor.end(task_id, result=result)
+    for done in (await sending, await run(gateway.url, "get", task_id)):
+        assert json.loads(done.stdout) == result
+        assert "are none of A2A and shown as data: parts[0]: expected exactly one of" in done.stderr.replace("\n", " ")
+
+
 async def test_a_token_goes_to_the_named_origin_only() -> None:
     tokens: dict[str, str | None] = {}
 

@@ -1,11 +1,13 @@
 """Streams: the task first, then its events in the order of the log (specification 1.0, sections 3.1.2, 3.1.6, 3.5)."""
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from asya_crds import jsontext
 from asya_gateway.domain.budget import Share
 from asya_gateway.protocols.a2a.streaming import quiet_for
 from asya_gateway.protocols.http.keys import BUDGET, READINESS
@@ -174,6 +176,22 @@ async def test_events_that_are_there_together_are_written_together(
         events = await all_of(reader)
     assert [event.id for event in events] == ["2", "3", "4", "5.1", "5.2"]
     assert [number for number in written if number] == [5]
+
+
+async def test_an_event_is_one_line_however_its_result_was_written(gateway: Gateway, actor: Actor) -> None:
+    """Some readers decode each line of an event alone. A large result is kept as the text in which it came."""
+    result = {"rows": [{"n": number, "text": "a\u2028b\nc"} for number in range(100)]}
+    async with open_post(gateway, envelope("SendStreamingMessage", SEND), path="/a2a/echo") as response:
+        task_id, _ = await actor.take()
+        body = json.dumps({"id": task_id, "status": "succeeded", "result": result}, indent=2).replace("\n", "\r\n")
+        headers = {"Content-Type": "application/json"}
+        final = gateway.session.post(f"{gateway.url}/mesh/{task_id}/final", data=body.encode(), headers=headers)
+        async with final as reported:
+            assert reported.status == 200
+        lines = (await response.text()).split("\n")
+    events = [jsontext.loads(line.removeprefix("data: "))["result"] for line in lines if line.startswith("data: ")]
+    assert [next(iter(event)) for event in events] == ["task", "artifactUpdate", "statusUpdate"]
+    assert events[1]["artifactUpdate"]["artifact"]["parts"] == [{"data": result}]
 
 
 async def test_a_reader_who_has_seen_the_end_is_told_that_the_task_has_ended(gateway: Gateway, actor: Actor) -> None:

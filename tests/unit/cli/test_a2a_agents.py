@@ -7,7 +7,8 @@ import pytest
 
 from asya_cli.a2a.cards import Interface, card_urls, interfaces_to_try
 from asya_cli.a2a.older import newer_event, newer_task, older_params
-from asya_cli.a2a.showing import Shown
+from asya_cli.a2a.showing import Shown, print_tasks
+from asya_cli.a2a.talking import state_of
 from asya_cli.errors import CliError, ExitCode
 
 NEW = {"url": "https://a.example/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0", "tenant": "t"}
@@ -73,6 +74,8 @@ def test_a_message_is_written_as_0_3_has_it() -> None:
         "metadata": {"skill": "s"},
     }
     assert older_params({"id": "t"}) == {"id": "t"}
+    listing = {"status": "TASK_STATE_INPUT_REQUIRED", "pageSize": 20}
+    assert older_params(listing) == {"status": "input-required", "pageSize": 20}
 
 
 def test_what_0_3_answers_is_read_as_1_0() -> None:
@@ -103,6 +106,17 @@ def test_what_0_3_answers_is_read_as_1_0() -> None:
     assert newer_task(task) == {"id": "t", "status": status, "history": [newer]}
     update = {"kind": "status-update", "taskId": "t", "final": True, "status": {"state": "completed"}}
     assert newer_event(update) == {"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_COMPLETED"}}}
+
+
+@pytest.mark.parametrize("word", ["input-required", "INPUT_REQUIRED", "input required", "TASK_STATE_INPUT_REQUIRED"])
+def test_a_state_is_named_as_people_or_either_version_name_it(word: str) -> None:
+    assert state_of(word) == "TASK_STATE_INPUT_REQUIRED"
+
+
+@pytest.mark.parametrize("page", [{}, {"tasks": 7}, {"tasks": [{}]}, {"tasks": [{"id": "t", "status": None}]}], ids=str)
+def test_a_list_that_is_not_a2a_is_told_in_one_line(page: dict[str, Any]) -> None:
+    with pytest.raises(CliError, match="not of the form of A2A"):
+        print_tasks(page)
 
 
 @pytest.mark.parametrize(

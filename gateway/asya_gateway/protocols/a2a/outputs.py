@@ -5,6 +5,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.large_json import has_few_values
+from asya_crds.naming import A2A_NOT_PARTS
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
 from asya_gateway.domain.pause import Pause
@@ -87,7 +88,7 @@ def question(task_id: str, context_id: str, pause: Pause) -> Message:
 def result_artifact(result: JsonText | None) -> Artifact:
     """The artifact of a task that has succeeded. An actor may return parts of A2A itself: an object with `parts`, and
     with `name`, `description`, `metadata` and `reply` (direct.py) if it likes. A text is a part of text, any other
-    value a part of data, whose JSON is not decoded."""
+    value a part of data, whose JSON is not decoded. Parts that are wrong are data, and the artifact says why."""
     text = "null" if result is None else result.strip()
     made = _returned(text)
     if made is not None:
@@ -100,29 +101,43 @@ def result_artifact(result: JsonText | None) -> Artifact:
 MEMBERS = frozenset({"parts", "name", "description", "metadata", "reply", OURS})
 
 
+LOOKS = frozenset({"text", "raw", "url", "data", "file", "kind", "mediaType", "media_type"})
+"""Members by which something looks like a part, in whatever version. Other lists called `parts` are ordinary data."""
+
+
 def _returned(text: JsonText) -> Artifact | None:
     if not text.startswith("{") or not ('"parts"' in text or f'"{OURS}"' in text) or not has_few_values(text):
         return None
     value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
-    parts = value.get("parts")
+    parts, problem = value.get("parts"), ""
     if MEMBERS.issuperset(value) and isinstance(parts, list) and parts:
         try:
-            read = tuple(read_part(part, f"parts[{index}]") for index, part in enumerate(parts))
-        except A2aError:
-            read = ()
-        if read:
-            metadata = value.get("metadata")
-            return Artifact(
-                RESULT,
-                read,
-                name=_text(value.get("name")),
-                description=_text(value.get("description")),
-                metadata=metadata if isinstance(metadata, Mapping) else {},
-                as_message=value.get("reply") == "message",
-            )
+            return _of_parts(value, tuple(read_part(part, f"parts[{index}]") for index, part in enumerate(parts)))
+        except A2aError as error:
+            problem = error.message if any(_looks_like_a_part(part) for part in parts) else ""
     # An actor may send on what it got, with the messages in it.
     rest = {key: item for key, item in value.items() if key != OURS}
-    return None if len(rest) == len(value) else Artifact(RESULT, (Part(PartKind.DATA, rest),))
+    whole = len(rest) == len(value)
+    if whole and not problem:
+        return None
+    told = {A2A_NOT_PARTS: problem} if problem else {}
+    return Artifact(RESULT, (Part(PartKind.DATA, Verbatim(text) if whole else rest),), metadata=told)
+
+
+def _of_parts(value: Mapping[str, Any], parts: tuple[Part, ...]) -> Artifact:
+    metadata = value.get("metadata")
+    return Artifact(
+        RESULT,
+        parts,
+        name=_text(value.get("name")),
+        description=_text(value.get("description")),
+        metadata=metadata if isinstance(metadata, Mapping) else {},
+        as_message=value.get("reply") == "message",
+    )
+
+
+def _looks_like_a_part(value: Any) -> bool:
+    return isinstance(value, Mapping) and not LOOKS.isdisjoint(value)
 
 
 def _text(value: Any) -> str:

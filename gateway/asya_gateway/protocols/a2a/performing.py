@@ -13,7 +13,7 @@ from asya_gateway.protocols.a2a.errors import UNSUPPORTED_OPERATION, A2aError
 from asya_gateway.protocols.a2a.operations import HANDLERS, HOLDING, STREAMED, Params
 from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.streaming import Group
-from asya_gateway.protocols.a2a.writing import json_text
+from asya_gateway.protocols.a2a.writing import json_text, one_line
 from asya_gateway.protocols.http.keys import BUDGET, HELD, STREAMS
 from asya_gateway.protocols.http.sse import OPENING, EventStream, event_bytes
 from asya_gateway.protocols.http.streaming import CHUNK_BYTES
@@ -87,7 +87,7 @@ def _chunks(dialect: Dialect, form: Form, group: Group) -> Iterator[bytes]:
         document = None if event is None else dialect.event(event)
         if document is None:
             continue
-        chunk += event_bytes(form.item(json_text(document)), id=id or None)
+        chunk += event_bytes(form.item(one_line(json_text(document))), id=id or None)
         if len(chunk) >= CHUNK_BYTES:
             yield chunk
             chunk = b""

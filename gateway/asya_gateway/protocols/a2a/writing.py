@@ -19,6 +19,12 @@ def json_text(value: Any) -> JsonText:
     return text
 
 
+def one_line(text: JsonText) -> JsonText:
+    """JSON text without line breaks, of which a stored result may have some between its values. Some readers of streams
+    decode each line of an event alone."""
+    return text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
+
+
 class _Marks:
     """What the encoder itself cannot express."""
 
