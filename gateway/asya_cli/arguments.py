@@ -25,7 +25,7 @@ def read_arguments(words: Iterable[str], text: str | None, schema: Mapping[str, 
         if not equals or not key:
             raise UsageProblem(f"{word!r}: expected key=value")
         kinds = kinds_of(schema, key)
-        found = _read(key, _content(key, value), kinds)
+        found = _read(key, content_of(key, value), kinds)
         if key in seen and kinds.types != EVERY and "array" in kinds.types:
             earlier = arguments[key]
             arguments[key] = [*earlier, *(found if isinstance(found, list) else [found])]
@@ -40,7 +40,7 @@ def read_arguments(words: Iterable[str], text: str | None, schema: Mapping[str, 
 def read_json(option: str, text: str) -> Any:
     """A JSON value from an option: the text itself, `@FILE`, or `@-` for stdin. Raises UsageProblem."""
     try:
-        return json.loads(_content(option, text))
+        return json.loads(content_of(option, text))
     except ValueError as error:
         raise UsageProblem(f"{option}: expected JSON: {error}") from None
 
@@ -52,7 +52,7 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
-def _content(key: str, value: str) -> str:
+def content_of(key: str, value: str) -> str:
     """The value itself, or the text of the file named by `@FILE`. `@@` stands for a value that begins with @."""
     if value.startswith("@@"):
         return value[1:]

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from asya_cli.flow_options import check_option, read_schema, text_of, timeout_of, wanted_flow, words
+from asya_cli.flow_options import (
+    check_option,
+    merged_fields,
+    read_schema,
+    set_fields,
+    text_of,
+    timeout_of,
+    wanted_flow,
+    words,
+)
 from asya_cli.flow_output import print_table, show_text_diff, show_urls
 from asya_cli.flow_writing import Where, write
 from asya_cli.options import AsJson
@@ -53,6 +62,15 @@ def expose(
     examples: Annotated[list[str] | None, typer.Option("--examples", help="Example of the skill; repeat it.")] = None,
     input_modes: Annotated[str | None, typer.Option("--input-modes", metavar="A,B", help="Media types.")] = None,
     output_modes: Annotated[str | None, typer.Option("--output-modes", metavar="A,B", help="Media types.")] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Any other field, as in flows.yaml: scopes=[finance], a2a.reply=message, mcp.outputSchema=@FILE. "
+            "JSON or YAML; repeat it.",
+        ),
+    ] = None,
     where: In = Where.CONFIGMAP,
     namespace: Namespace = None,
     context: Context = None,
@@ -83,6 +101,7 @@ def expose(
         "outputModes": words(output_modes),
     }
     flow = wanted_flow(plain, read_schema(input_schema, input_schema_file), skill, mcp=mcp, a2a=a2a)
+    flow = merged_fields(flow, set_fields(more or ()))
 
     async def work(cluster: "FlowsCluster") -> None:
         written = await write(cluster, target, flow, where, dry_run=dry_run)

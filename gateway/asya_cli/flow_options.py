@@ -1,8 +1,11 @@
-"""Options of `asya flow` that need more than their type: lists, files, schemas."""
+"""Options of `asya flow` that need more than their type: lists, files, schemas, and fields by their names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+BLOCKS = ("mcp", "a2a")
+"""Fields of a flow that have fields of their own."""
 
 
 def check_option(option: str, check: Callable[[str], str], value: str) -> None:
@@ -31,11 +34,7 @@ def text_of(file: Path) -> str:
 
 
 def read_schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
-    import yaml
-
     from asya_cli.errors import UsageProblem
-    from asya_crds import jsontext
-    from asya_crds.yaml_text import Unreadable, Yaml, parse
 
     if text is not None and file is not None:
         raise UsageProblem("--input-schema and --input-schema-file exclude each other")
@@ -45,22 +44,73 @@ def read_schema(text: str | None, file: Path | None) -> dict[str, Any] | None:
         text = text_of(file)
     if text is None:
         return None
+    schema = value_of("--input-schema", text)
+    if not isinstance(schema, dict):
+        raise UsageProblem("--input-schema: expected an object")
+    return schema
+
+
+def value_of(option: str, text: str) -> Any:
+    """The value of JSON or YAML. Raises UsageProblem."""
+    import yaml
+
+    from asya_cli.errors import UsageProblem
+    from asya_crds import jsontext
+    from asya_crds.yaml_text import Unreadable, Yaml, parse
+
     text = text.removeprefix("\ufeff")
     try:
-        schema = jsontext.loads(text)
+        return jsontext.loads(text)
     except jsontext.InvalidJSON:
         # YAML is read like flows.yaml: dates stay text, and values outside JSON are mistakes.
         try:
             document = parse(text, Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.YAMLError))
         except Unreadable as error:
-            raise UsageProblem(f"--input-schema: neither JSON nor YAML: {error.reason}") from None
+            raise UsageProblem(f"{option}: neither JSON nor YAML: {error.reason}") from None
         if document.mistakes:
             first = document.mistakes[0]
-            raise UsageProblem(f"--input-schema: line {first.line}: {first.reason}") from None
-        schema = document.value
-    if not isinstance(schema, dict):
-        raise UsageProblem("--input-schema: expected an object")
-    return schema
+            raise UsageProblem(f"{option}: line {first.line}: {first.reason}") from None
+        return document.value
+
+
+def set_fields(words: Iterable[str]) -> dict[str, Any]:
+    """The fields of `--set FIELD=VALUE`, of which those of mcp and a2a are named `mcp.FIELD`. Both spellings of a name
+    are taken; whether a flow has the field is checked with the flow. Raises UsageProblem."""
+    from asya_cli.arguments import content_of
+    from asya_cli.errors import UsageProblem
+    from asya_crds.contract import camel
+
+    found: dict[str, Any] = {}
+    for word in words:
+        path, equals, text = word.partition("=")
+        block, dot, inner = path.partition(".")
+        if not equals or not block or (dot and (block not in BLOCKS or not inner or "." in inner)):
+            expected = ", ".join(("FIELD=VALUE", *(f"{name}.FIELD=VALUE" for name in BLOCKS)))
+            raise UsageProblem(f"--set: expected one of {expected}, not {word!r}")
+        if path == "name":
+            raise UsageProblem("--set name: TARGET is the flow's name")
+        place = found.setdefault(block, {}) if dot else found
+        name = camel(inner or block)
+        if not isinstance(place, dict) or name in place:
+            raise UsageProblem(f"--set {path}: given twice")
+        place[name] = value_of(f"--set {path}", content_of(path, text))
+    return found
+
+
+def merged_fields(flow: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A flow of other options with the fields of `--set`. Raises UsageProblem for a field that both give."""
+    from asya_cli.errors import UsageProblem
+
+    both = {name for name in more if name in flow and name not in BLOCKS}
+    merged = {**flow, **more}
+    for name in BLOCKS:
+        one, other = flow.get(name), more.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            both |= {f"{name}.{field}" for field in one.keys() & other.keys()}
+            merged[name] = one | other
+    if both:
+        raise UsageProblem(f"--set {min(both)}: another option gives it, too")
+    return merged
 
 
 def timeout_of(text: str | None) -> int | str | None:

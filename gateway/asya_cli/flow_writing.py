@@ -34,7 +34,7 @@ async def write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where:
         existing = next((body for body in await cluster.resources() if body["metadata"]["name"] == name), None)
         standing = (existing or {}).get("spec")
         # Applied as a whole, because fields that an apply leaves out are removed from its field manager.
-        spec = {**(standing or {}), **_complete(name, flow, standing)}
+        spec = _with(standing or {}, _complete(name, flow, standing))
         check({**spec, "name": name})
         applied = await cluster.apply(name, spec, dry_run=dry_run)
         show_diff((existing or {}).get("spec") or {}, applied["spec"], f"Flow {name}")
@@ -43,7 +43,7 @@ async def write(cluster: "FlowsCluster", name: str, flow: dict[str, Any], where:
     def change(data: dict[str, str]) -> dict[str, str]:
         place = find(data, name)
         complete = {"name": name, **_complete(name, flow, place.value if place else None)}
-        check({**(place.value if place else {}), **complete})
+        check(_with(place.value if place else {}, complete))
         return expose_in(data, complete)
 
     before, after = await cluster.edit(change, dry_run=dry_run)
@@ -57,10 +57,12 @@ def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | Non
     """The fields to write: a new flow gets its defaults; in an existing one only the given fields change."""
     from asya_cli.errors import UsageProblem
     from asya_cli.flows_editing import same
+    from asya_crds.contract import camel
 
     if existing is not None:
-        merged = {key: _merged(existing.get(key), value) for key, value in flow.items()}
-        return {key: value for key, value in merged.items() if not same(value, existing.get(key, ...))}
+        standing = {camel(key): value for key, value in existing.items()}
+        merged = {key: _merged(standing.get(key), value) for key, value in flow.items()}
+        return {key: value for key, value in merged.items() if not same(value, standing.get(key, ...))}
     if not flow.get("description"):
         raise UsageProblem("--description: required for a new flow, since callers choose by it")
     complete = {"entrypoint": name, **flow}
@@ -71,11 +73,14 @@ def _complete(name: str, flow: dict[str, Any], existing: Mapping[str, Any] | Non
 
 def _merged(existing: Any, named: Any) -> Any:
     """Inside `mcp` and `a2a`, too, only the given fields change."""
-    from pydantic.alias_generators import to_camel
+    return _with(existing, named) if isinstance(existing, Mapping) and isinstance(named, Mapping) else named
 
-    if not (isinstance(existing, Mapping) and isinstance(named, Mapping)):
-        return named
-    return {key: value for key, value in existing.items() if to_camel(key) not in named} | dict(named)
+
+def _with(existing: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping with these fields, whose names are camelCase, in whatever spelling it has them."""
+    from asya_crds.contract import camel
+
+    return {key: value for key, value in existing.items() if camel(key) not in fields} | dict(fields)
 
 
 def check(flow: Mapping[str, Any]) -> None:
@@ -83,10 +88,9 @@ def check(flow: Mapping[str, Any]) -> None:
     from asya_cli.errors import UsageProblem
     from asya_crds.flows_file import InvalidFlow, flow_of
 
-    plain = {key: value for key, value in flow.items() if not (key == "routeNext" and "route_next" in flow)}
     try:
         check = _schema_checker()
-        read = flow_of(plain)
+        read = flow_of(flow)
         if check is not None:
             check(read)
     except InvalidFlow as error:

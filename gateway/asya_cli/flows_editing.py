@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from asya_cli import yaml_splicing as splicing
+from asya_crds.contract import camel
 from asya_crds.flows_file import is_flows_key
 from asya_crds.yaml_text import Unreadable, Yaml, parse
 
@@ -163,8 +164,9 @@ def _changed(text: str, place: EntryLocation, fields: Mapping[str, Any]) -> str:
 
 def _spelled(entry: Mapping[str, Any], field: str) -> str:
     """The spelling of the field that the entry already uses (`routeNext` or `route_next`)."""
-    other = {"routeNext": "route_next", "route_next": "routeNext"}.get(field, field)
-    return other if other in entry and field not in entry else field
+    if field in entry:
+        return field
+    return next((name for name in entry if camel(name) == camel(field)), field)
 
 
 def _appended(text: str, flow: Mapping[str, Any], key: str) -> str:
