@@ -166,7 +166,7 @@ async def test_a_task_is_shown_listed_and_canceled(gateway: Gateway, actor: Acto
 async def test_tasks_are_listed_and_canceled_over_http_json_and_in_0_3(gateway: Gateway, actor: Actor) -> None:
     url, skill = f"{gateway.url}/a2a", "echo"
     rest = {"url": url, "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0", "tenant": skill}
-    cards = (
+    cards: tuple[Json, ...] = (
         {"name": "rest", "supportedInterfaces": [rest]},
         {"name": "old", "url": f"{url}/{skill}", "protocolVersion": "0.3.0"},
     )

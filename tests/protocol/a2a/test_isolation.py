@@ -135,7 +135,7 @@ async def test_the_name_of_a_foreign_context_and_anothers_key_say_nothing(
 ) -> None:
     """Two callers may use the same names for contexts and requests; each has its own."""
     said = {"message": text_message("hi", contextId="ours"), "tenant": "echo", "configuration": NOW}
-    made = {}
+    made: dict[str, str] = {}
     for name in ("alice", "bob", "alice"):
         _, answer, _ = await asked(closed, "SendMessage", said, {**keys[name], "Idempotency-Key": "same"})
         task = answer["result"]["task"]
