@@ -112,6 +112,14 @@ class Busy:
     hosts: Mapping[str, int] = field(default_factory=dict)
     owners: Mapping[str, int] = field(default_factory=dict)
 
+    def after(self, leased: Iterable[Destination], per_host: int, per_owner: int) -> "Busy":
+        """When these were leased, too. `per_host` and `per_owner` are what those may get that are not named here."""
+        hosts, owners = dict(self.hosts), dict(self.owners)
+        for at in leased:
+            hosts[at.host] = hosts.get(at.host, per_host) - 1
+            owners[at.owner] = owners.get(at.owner, per_owner) - 1
+        return Busy(hosts, owners)
+
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
@@ -126,8 +134,9 @@ class DeliveryQueue(Protocol):
     """What lags, for the host that delivers it. Every method raises Unavailable."""
 
     async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
-        """Lease what lags of these tasks, or of all with None: no more than `most`, and than `busy` and the limits
-        leave for each host and owner. Nobody else gets it while the lease lasts."""
+        """Lease what lags of these tasks: no more than `most`, and than `busy` and the limits leave for each host and
+        owner. Nobody else gets it while the lease lasts. With None, of all: among a bounded number, behind those of the
+        call before."""
 
     async def settle(self, settled: Settled) -> bool:
         """Record how far a leased destination has come, which renews the lease unless it is released. False if this
@@ -143,7 +152,8 @@ class DeliveryQueue(Protocol):
         """Whether the store knows that one of these was revoked, or has ended."""
 
     async def lag(self) -> tuple[int, float]:
-        """How many destinations lag, and the age in seconds of the oldest entry that one of them lacks."""
+        """How many destinations lag, and the age in seconds of the oldest entry that one of them lacks. Of many, both
+        are of a moment ago."""
 
     async def start(self, look: Callable[[Iterable[str] | None], None]) -> None:
         """Have `look` called with the tasks whose logs have grown and that have destinations, and with None when

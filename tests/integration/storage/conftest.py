@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from asya_gateway.storage.channels import open_pages
 from asya_gateway.storage.tasks import store
 from tests.support.storage import Running, make_storage
 
@@ -12,6 +13,12 @@ from tests.support.storage import Running, make_storage
 def one_hot_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was planned once is what is executed later."""
     monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll looks at so few open destinations at a time that its statements cost what those for one task cost."""
+    monkeypatch.setattr(open_pages, "PAGE", 50)
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ ONE_CHUNK = 15_000
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.usefixtures("one_hot_session")
+@pytest.mark.usefixtures("one_hot_session", "small_pages")
 async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tables_are_full(
     still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,8 +186,8 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
     chunks.check(ONE_CHUNK)
 
 
-async def one_life_of_everything(still: Running, *, poll: bool = True) -> None:
-    """All that happens to a task, once; with `poll`, also what is looked for beside."""
+async def one_life_of_everything(still: Running) -> None:
+    """All that happens to a task, once, and what is looked for beside."""
     parent = await still.create()
     await still.tasks.announce(ChildAnnouncement(f"{parent}-1", parent, ROUTE))
     for task_id in (parent, f"{parent}-1"):
@@ -206,12 +206,12 @@ async def one_life_of_everything(still: Running, *, poll: bool = True) -> None:
     await still.tasks.finish(succeeded(f"{parent}-1"))
     await answers_of_every_kind(still, await still.create())
     await grown(still.storage.database, [(parent, 0)])
-    await deliveries(still, [parent], poll=poll)
+    await deliveries(still, [parent])
     await outcomes(still.storage.database.hot, [Awaited(parent, EVERY_OWNER, payload=True, known=False)])
 
 
-async def deliveries(still: Running, ids: Sequence[str], *, poll: bool = True) -> None:
-    """What a pod does for destinations of these tasks; with `poll`, also for those of any."""
+async def deliveries(still: Running, ids: Sequence[str]) -> None:
+    """What a pod does for destinations of these tasks, and looks for among all."""
     database = still.storage.database
     announcing = Announcing(still.storage.bell)
     destinations = PostgresDestinations(database, announcing)
@@ -227,10 +227,9 @@ async def deliveries(still: Running, ids: Sequence[str], *, poll: bool = True) -
     settled = [Settled(each.key, each.lease, 1, "pending", release=True) for each in leased]
     assert all(await asyncio.gather(*map(queue.settle, settled)))
     assert await PostgresConversations(database.hot).disabled(ids[0]) == {}
-    again = await queue.lease(None if poll else ids, Busy(), 100)
+    again = await queue.lease(None, Busy(), 100)
     assert {each.key for each in again} <= {each.key for each in leased}
-    if poll:
-        await queue.lag()
+    await queue.lag()
     await queue.stop(again)
     await database.hot.execute("UPDATE destinations SET done = true WHERE task_id = ANY ($1)", list(ids))
 
@@ -281,8 +280,8 @@ ONE_BATCH = 60 * BATCH
 child."""
 
 
-async def batches_of_everything(still: Running, *, poll: bool = True) -> None:
-    """What every task costs, for many tasks in one statement of a kind; `poll` as above."""
+async def batches_of_everything(still: Running) -> None:
+    """What every task costs, for many tasks in one statement of a kind."""
     ids = await asyncio.gather(*(still.create() for _ in range(BATCH)))
     database = still.storage.database
     for each in ("0", "1"):
@@ -294,7 +293,7 @@ async def batches_of_everything(still: Running, *, poll: bool = True) -> None:
     ends = (end(id, send(id), send(f"{id}-1", parent=id), hop="2") for id in ids)
     assert {each.outcome for each in await asyncio.gather(*map(still.tasks.end, ends))} == {EndOutcome.ENDED}
     await grown(database.hot, [(id, 0) for id in ids])
-    await deliveries(still, ids, poll=poll)
+    await deliveries(still, ids)
     await asyncio.gather(*(still.tasks.finish(succeeded(id)) for id in ids))
     found = await outcomes(database.hot, [Awaited(id, EVERY_OWNER, payload=True, known=True) for id in ids])
     assert all(isinstance(task, Task) for task in found)

@@ -55,10 +55,10 @@ ALTER TABLE outbox SET (autovacuum_enabled = off)
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.usefixtures("one_hot_session", "small_pages")
 async def test_plans_made_when_everything_had_ended_stay_good_when_much_is_open(
     still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
     await one_life_of_everything(still)
     await fill(database_url, QUIET)
     *rows, vacuum = ENDED.split(";\n")
@@ -72,10 +72,10 @@ async def test_plans_made_when_everything_had_ended_stay_good_when_much_is_open(
     await clients(still)
     await fill(database_url, MUCH_IS_OPEN)
     with counted_blocks(monkeypatch) as single:
-        await one_life_of_everything(still, poll=False)
+        await one_life_of_everything(still)
         await clients(still)
     single.check(ONE_STATEMENT)
     with counted_blocks(monkeypatch) as batch:
-        await batches_of_everything(still, poll=False)
+        await batches_of_everything(still)
         await envelopes(still)
     batch.check(ONE_BATCH)

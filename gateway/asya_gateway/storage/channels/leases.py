@@ -8,8 +8,11 @@ from typing import Any
 from asya_gateway.domain.destinations import Busy, Lagging, LogPage, Settled
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.keys import SUBJECT_PREFIX
+from asya_gateway.storage.channels import open_pages
 from asya_gateway.storage.channels.announcing import MOST_KNOWN, Announcing
 from asya_gateway.storage.channels.destinations import COLUMNS, destination_of
+from asya_gateway.storage.channels.lag import LagMeter
+from asya_gateway.storage.channels.open_pages import open_page
 from asya_gateway.storage.coalescer import Coalescer, Limits
 from asya_gateway.storage.database import UNHURRIED, Database
 from asya_gateway.storage.retrying import within
@@ -18,22 +21,23 @@ from asya_gateway.storage.tasks.growing import grown
 LEASE = 60.0
 """Seconds of a lease. An entry is delivered in at most two requests of ten seconds each, after a wait of at most five
 for its turn, and each entry renews it: what delivers keeps its lease also when it waits for the database meanwhile."""
-MOST_MEASURED = 10_000
-"""Most destinations whose lag is measured."""
 PAGE_BYTES = 8 * 1024 * 1024
 """Most bytes of the entries that one round reads."""
 
 _FREE = "(d.leased_by IS NULL OR d.lease_until < clock_timestamp())"
 _DUE = f"NOT d.done AND d.disabled_reason IS NULL AND d.not_before <= clock_timestamp() AND {_FREE}"
+_LOOKED = (
+    "task_id, channel, name, host, owner, delivered_seq, not_before, done, disabled_reason, leased_by, lease_until"
+)
 
 # First what lags, and its place among those of the same host and owner; then the rows are locked, and judged again,
 # because another process may have leased them meanwhile.
 _LEASE = f"""
-WITH lagging AS MATERIALIZED (
+WITH looked AS MATERIALIZED ({{looked}}), lagging AS MATERIALIZED (
     SELECT d.task_id, d.channel, d.name, d.host, d.owner, d.not_before,
            row_number() OVER (PARTITION BY d.host ORDER BY d.not_before, d.task_id, d.name) AS of_host,
            row_number() OVER (PARTITION BY d.owner ORDER BY d.not_before, d.task_id, d.name) AS of_owner
-    FROM {{which}} d JOIN tasks t ON t.id = d.task_id
+    FROM looked d JOIN tasks t ON t.id = d.task_id
     WHERE {_DUE} AND t.last_seq > d.delivered_seq AND d.channel = ANY ($8)
       AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::integer[]) AS b(host, room)
                       WHERE b.host = d.host AND b.room <= 0)
@@ -50,16 +54,23 @@ WITH lagging AS MATERIALIZED (
         SELECT * FROM destinations o
         WHERE o.task_id = c.task_id AND o.channel = c.channel AND o.name = c.name OFFSET 0 FOR UPDATE SKIP LOCKED
     ) d WHERE {_DUE}
+), leased AS (
+    UPDATE destinations d SET leased_by = $7, lease_until = clock_timestamp() + {LEASE} * interval '1 second'
+    FROM locked l WHERE d.task_id = l.task_id AND d.channel = l.channel AND d.name = l.name
+    RETURNING {UNHURRIED}, {COLUMNS}, d.delivered_seq, d.status, d.attempts,
+        coalesce(extract(epoch FROM clock_timestamp() - d.failing_since), 0)::float8 AS failing
 )
-UPDATE destinations d SET leased_by = $7, lease_until = clock_timestamp() + {LEASE} * interval '1 second'
-FROM locked l WHERE d.task_id = l.task_id AND d.channel = l.channel AND d.name = l.name
-RETURNING {UNHURRIED}, {COLUMNS}, d.delivered_seq, d.status, d.attempts,
-    coalesce(extract(epoch FROM clock_timestamp() - d.failing_since), 0)::float8 AS failing
 """
-# Rows of known tasks are found by their key before it is asked whether they are open (OFFSET 0, here and above). A
-# planner that expects few open ones would otherwise read all of those for one.
-_LEASE_THESE = _LEASE.format(which="(SELECT * FROM destinations WHERE task_id = ANY ($1) OFFSET 0)")
-_LEASE_ANY = _LEASE.format(which="(SELECT * FROM destinations WHERE $1::text[] IS NULL)")
+# Rows of known tasks are found by their key before it is asked whether they are open (MATERIALIZED, and OFFSET 0
+# above). A planner that expects few open ones would otherwise read all of those for one.
+_LEASE_THESE = (
+    _LEASE.format(looked=f"SELECT {_LOOKED} FROM destinations WHERE task_id = ANY ($1)") + "SELECT * FROM leased"
+)
+_LEASE_ANY = f"""
+{_LEASE.format(looked=open_page(_LOOKED, after="$1", size="$11", more="not_before <= now()"))}
+SELECT l.*, p.looked, p.last
+FROM (SELECT count(*) AS looked, max(not_before) AS last FROM looked) p LEFT JOIN leased l ON true
+"""
 
 # What a crash of the server takes back is delivered again, so that no commit waits for the disk.
 # In the order of keys, as every writer of several rows locks them.
@@ -84,15 +95,6 @@ FROM held h JOIN said s ON s.task_id = h.task_id AND s.channel = h.channel AND s
 WHERE d.task_id = h.task_id AND d.channel = h.channel AND d.name = h.name
 RETURNING {UNHURRIED}, d.task_id, d.channel, d.name
 """
-_LAG = f"""
-SELECT count(*) AS number, coalesce(max(extract(epoch FROM clock_timestamp() - l.at)), 0)::float8 AS oldest FROM (
-    SELECT coalesce(u.at, t.finished_at, t.updated_at) AS at
-    FROM destinations d JOIN tasks t ON t.id = d.task_id
-    LEFT JOIN task_updates u ON u.task_id = d.task_id AND u.seq = d.delivered_seq + 1
-    WHERE NOT d.done AND d.disabled_reason IS NULL AND t.last_seq > d.delivered_seq
-    ORDER BY d.not_before LIMIT {MOST_MEASURED}
-) l
-"""
 _GIVE_BACK = """
 WITH held AS MATERIALIZED (
     SELECT d.task_id, d.channel, d.name FROM destinations d
@@ -103,10 +105,7 @@ WITH held AS MATERIALIZED (
 UPDATE destinations d SET leased_by = NULL, lease_until = NULL
 FROM held h WHERE d.task_id = h.task_id AND d.channel = h.channel AND d.name = h.name
 """
-_OPEN = f"""
-SELECT DISTINCT task_id FROM destinations WHERE NOT done AND disabled_reason IS NULL AND channel = ANY ($1)
-LIMIT {MOST_KNOWN}
-"""
+_OPEN = f"SELECT task_id FROM destinations WHERE {open_pages.OPEN} AND channel = ANY ($1) LIMIT {MOST_KNOWN}"
 
 
 # A key that was removed from its table says nothing: it may be one of a file.
@@ -137,6 +136,9 @@ class PostgresDeliveries:
         self._per_host, self._per_owner = per_host, per_owner
         self._longest = longest
         self._process, self._lease_numbers = uuid.uuid4().hex, count(1)
+        self._place: object = None
+        """The time behind which the next poll goes on; None at the beginning."""
+        self._lag = LagMeter(database)
         self._settles = Coalescer[Settled, bool](
             "deliveries", self._flush, key=lambda each: each.key, size=lambda _: 128, limits=limits
         )
@@ -154,14 +156,39 @@ class PostgresDeliveries:
         self._announcing.known([row["task_id"] for row in rows])
 
     async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
-        ids = None if task_ids is None else sorted(set(task_ids))
         # Each call's lease is of its own, so that what an earlier one still delivers, as to a URL that was replaced,
         # records nothing in this one.
         lease = f"{self._process}.{next(self._lease_numbers)}"
-        database, sql = (self._database, _LEASE_ANY) if ids is None else (self._hot, _LEASE_THESE)
-        rows = await database.fetch(
-            sql,
-            ids,
+        if task_ids is None:
+            return await self._poll(busy, most, lease)
+        rows = await self._hot.fetch(_LEASE_THESE, sorted(set(task_ids)), *self._terms(busy, most, lease))
+        return self._leased(rows, lease)
+
+    async def _poll(self, busy: Busy, most: int, lease: str) -> Sequence[Lagging]:
+        """Looks at some pages of all that is open; the next poll goes on behind them. What hosts and owners may not get
+        now is found the next time round."""
+        found: list[Lagging] = []
+        for _ in range(open_pages.PAGES):
+            terms = self._terms(busy, most - len(found), lease)
+            try:
+                rows = await self._database.fetch(_LEASE_ANY, self._place, *terms, open_pages.PAGE)
+            except Unavailable:
+                if not found:
+                    raise
+                break
+            leased = self._leased([row for row in rows if row["task_id"] is not None], lease)
+            found += leased
+            if len(found) >= most:
+                # What is left of this page is looked at again.
+                break
+            busy = busy.after((each.destination for each in leased), self._per_host, self._per_owner)
+            self._place = rows[0]["last"] if rows[0]["looked"] >= open_pages.PAGE else None
+            if self._place is None:
+                break
+        return found
+
+    def _terms(self, busy: Busy, most: int, lease: str) -> tuple[Any, ...]:
+        return (
             list(busy.hosts),
             list(busy.hosts.values()),
             list(busy.owners),
@@ -172,6 +199,8 @@ class PostgresDeliveries:
             self._per_host,
             self._per_owner,
         )
+
+    def _leased(self, rows: Sequence[Any], lease: str) -> list[Lagging]:
         self._announcing.known([row["task_id"] for row in rows])
         return [_lagging(row, lease) for row in rows]
 
@@ -196,8 +225,7 @@ class PostgresDeliveries:
         return bool(await self._database.fetchval(_REVOKED, list(subjects), keys))
 
     async def lag(self) -> tuple[int, float]:
-        row = await self._database.fetchrow(_LAG)
-        return (0, 0.0) if row is None else (row["number"], row["oldest"])
+        return await self._lag.measure()
 
     async def _flush(self, settled: Sequence[Settled]) -> Sequence[bool]:
         rows = await within(self._longest, self._hot.fetch(_SETTLE, *_columns(settled)), write=True)
