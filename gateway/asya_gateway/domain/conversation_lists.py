@@ -14,6 +14,19 @@ Place = tuple[datetime, str]
 """Where a task stands in a list: the time of its status, and its id."""
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a list continues: behind the task at `place`.
+
+    Of more open tasks than can be sorted, the ones created last are sorted. The others follow at the end of the list,
+    in the order of their creation: `oldest` is the oldest one that is sorted (the time of its creation, and its id),
+    None if all are. `beyond`: the list has come to the others, and the time of `place` is that of a creation, too."""
+
+    place: Place
+    oldest: Place | None = None
+    beyond: bool = False
+
+
 class Rejection(Enum):
     """Which failures are listed. A2A tells refusals of an actor from failures."""
 
@@ -26,7 +39,7 @@ class Rejection(Enum):
 class ConversationFilter:
     """Which tasks to list. `flows` are the names of the flows that are skills. `context_names` are the names by which
     tasks of a context are stored, `context_id` is the one that its client knows; None for every context. `since` is the
-    earliest time of a status, `after` the place of the last task seen."""
+    earliest time of a status, `after` the position of the last task seen."""
 
     owner: str
     flows: frozenset[str]
@@ -35,16 +48,23 @@ class ConversationFilter:
     context_id: str | None = None
     context_names: frozenset[str] = frozenset()
     since: datetime | None = None
-    after: Place | None = None
+    after: Position | None = None
     limit: int = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The places of the tasks of a page. `next`: where the list continues, None at its end."""
+    """The places of the tasks of a page. `next`: where the list continues, None at its end. `oldest` and `beyond` are
+    those of each position on the page."""
 
     found: Sequence[Place]
-    next: Place | None
+    next: Position | None
+    oldest: Place | None = None
+    beyond: bool = False
+
+    def behind(self, place: Place) -> Position:
+        """Where the list continues behind a task of this page."""
+        return Position(place, self.oldest, self.beyond)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +83,7 @@ class ConversationLists(Protocol):
     """The store. Every method raises Unavailable."""
 
     async def places(self, query: ConversationFilter) -> Places:
-        """A page of a list. It may end before it is full, because a bounded number of ended tasks is searched."""
+        """A page of a list. It may end before it is full, because a bounded number of tasks is searched."""
 
     async def count(self, query: ConversationFilter) -> int:
         """The number of tasks in the whole list, counted among a bounded number."""

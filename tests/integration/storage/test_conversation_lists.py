@@ -10,7 +10,7 @@ import pytest
 
 from asya_crds.status import ErrorClass, TaskStatus
 from asya_crds.task_error import TaskError
-from asya_gateway.domain.conversation_lists import ConversationFilter, Place, Rejection
+from asya_gateway.domain.conversation_lists import ConversationFilter, Position, Rejection
 from asya_gateway.domain.owners import OwnedBy
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.reports import PauseReport
@@ -46,7 +46,7 @@ def lists(running: Running) -> PostgresConversationLists:
 async def walked(running: Running, query: ConversationFilter) -> list[list[str]]:
     """The ids of every page, from the first to the last."""
     pages: list[list[str]] = []
-    after: Place | None = None
+    after: Position | None = None
     while not pages or after is not None:
         page = await lists(running).places(replace(query, after=after))
         pages.append([task_id for _, task_id in page.found])
@@ -93,6 +93,48 @@ async def test_what_is_rare_among_ended_tasks_is_found_in_bounded_steps_beside_o
     singly = await walked(still, replace(MINE, limit=1))
     assert [task_id for page in singly for task_id in page] == expected
     assert await lists(still).count(MINE) == 3
+
+
+async def created(running: Running, *ids: str) -> None:
+    """These were created in this order, the first one last."""
+    sql = """UPDATE tasks t SET created_at = $2::timestamptz - n * interval '1 hour'
+             FROM unnest($1::text[]) WITH ORDINALITY AS o(id, n) WHERE t.id = o.id"""
+    await running.storage.database.execute(sql, ids, NOW - timedelta(days=1))
+
+
+@pytest.mark.parametrize("context", [None, "talk"])
+async def test_open_tasks_beyond_those_that_are_sorted_follow_at_the_end_by_creation_and_none_is_lost(
+    still: Running, monkeypatch: pytest.MonkeyPatch, context: str | None
+) -> None:
+    monkeypatch.setattr(listing, "MOST_SORTED", 4)
+    monkeypatch.setattr(listing, "LOOKS", (2, 3))
+    query = MINE if context is None else replace(MINE, context_id=context, context_names=frozenset({context, "other"}))
+    await stored(still, *((f"o{age}", "running", float(age)) for age in range(10)))
+    await created(still, "o5", "o9", "o0", "o7", "o1", "o2", "o3", "o4", "o6", "o8")
+    if context is None:
+        await stored(still, ("e4", "succeeded", 4.5), ("e8", "failed", 8.5))
+    await still.storage.database.execute("UPDATE tasks SET context_id = 'talk' WHERE id <> 'o7'")
+    await still.storage.database.execute("UPDATE tasks SET context_id = 'other' WHERE id = 'o7'")
+    await still.storage.database.execute(
+        "INSERT INTO a2a_tasks (task_id, owner, dialect, context_id) SELECT id, owner, '1.0', 'talk' FROM tasks"
+    )
+    ended = ["e4", "e8"] if context is None else []
+    in_order = sorted([*ended, "o5", "o9", "o0", "o7"], key=lambda name: (int(name[1:]), name[0] == "e"))
+    older = ["o1", "o2", "o3", "o4", "o6", "o8"]
+    for size in (1, 2, 3, 50):
+        pages = await walked(still, replace(query, limit=size))
+        assert [task_id for page in pages for task_id in page] == in_order + older, size
+    assert not any(await walked(still, replace(query, status=TaskStatus.CANCELED)))
+    # What is created meanwhile pushes nothing out that is still to come.
+    first = await lists(still).places(replace(query, limit=2))
+    await stored(still, *((f"n{number}", "running", 0.0) for number in range(6)))
+    await still.storage.database.execute("UPDATE tasks SET context_id = 'talk', created_at = $1 WHERE id ~ '^n'", NOW)
+    rest, after = [task_id for _, task_id in first.found], first.next
+    while after is not None:
+        page = await lists(still).places(replace(query, after=after))
+        rest += [task_id for _, task_id in page.found]
+        after = page.next
+    assert rest == in_order + older
 
 
 async def test_a_list_is_counted_among_a_bounded_number(still: Running, monkeypatch: pytest.MonkeyPatch) -> None:

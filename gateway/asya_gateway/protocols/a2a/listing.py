@@ -1,17 +1,15 @@
 """ListTasks: the caller's tasks of the flows that are skills, in the order of their statuses' times (section 3.1.4)."""
 
-from collections.abc import Sequence
-
 from asya_crds.status import TaskStatus
-from asya_gateway.domain.conversation_lists import ConversationFilter, Listed, Place, Rejection
+from asya_gateway.domain.conversation_lists import ConversationFilter, Listed, Places, Position, Rejection
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.protocols.a2a.contexts import inner_context_id
 from asya_gateway.protocols.a2a.model import Listing, Page, State, TaskView
 from asya_gateway.protocols.a2a.outputs import STATES
+from asya_gateway.protocols.a2a.page_tokens import page_token, read_page_token
 from asya_gateway.protocols.a2a.request import A2aRequest
 from asya_gateway.protocols.a2a.skills import listed
 from asya_gateway.protocols.a2a.viewing import view, view_of
-from asya_gateway.protocols.http.cursors import cursor_of, read_cursor
 
 STATUS_OF = {state: status for status, state in STATES.items()} | {State.REJECTED: TaskStatus.FAILED}
 REJECTION_OF = {State.REJECTED: Rejection.ONLY, State.FAILED: Rejection.NONE}
@@ -22,9 +20,9 @@ async def page(request: A2aRequest, asked: Listing) -> Page:
     query = _filter(request, asked)
     total = await request.lists.count(query)
     places = await request.lists.places(query)
-    views, after = await _views(request, asked, places.found) if places.found else ((), None)
+    views, after = await _views(request, asked, places) if places.found else ((), None)
     after = after or places.next
-    token = cursor_of(*after) if after is not None else ""
+    token = page_token(after) if after is not None else ""
     return Page(views, token, asked.page_size, total)
 
 
@@ -38,23 +36,22 @@ def _filter(request: A2aRequest, asked: Listing) -> ConversationFilter:
         context_id=asked.context_id or None,
         context_names=names if asked.context_id else frozenset(),
         since=asked.changed_since,
-        after=read_cursor(asked.page_token, "pageToken", "nextPageToken") if asked.page_token else None,
+        after=read_page_token(asked.page_token) if asked.page_token else None,
         limit=asked.page_size,
     )
 
 
-async def _views(
-    request: A2aRequest, asked: Listing, places: Sequence[Place]
-) -> tuple[tuple[TaskView, ...], Place | None]:
+async def _views(request: A2aRequest, asked: Listing, places: Places) -> tuple[tuple[TaskView, ...], Position | None]:
     """The views of the first tasks at these places, and where the list continues if not all of them are there, because
     together they are too large."""
     found = await request.lists.contents(
-        request.caller.owner, places, messages=asked.history_length, results=asked.artifacts
+        request.caller.owner, places.found, messages=asked.history_length, results=asked.artifacts
     )
     views = [await _view(request, asked, each) for each in found]
-    ids = [task_id for _, task_id in places]
-    last = places[ids.index(found[-1].task.id)] if found else places[-1]
-    return tuple(each for each in views if each is not None), None if last == places[-1] else last
+    ids = [task_id for _, task_id in places.found]
+    last = places.found[ids.index(found[-1].task.id)] if found else places.found[-1]
+    behind = None if last == places.found[-1] else places.behind(last)
+    return tuple(each for each in views if each is not None), behind
 
 
 async def _view(request: A2aRequest, asked: Listing, each: Listed) -> TaskView | None:

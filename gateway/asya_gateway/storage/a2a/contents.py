@@ -7,7 +7,7 @@ from asya_gateway.domain.conversation_lists import Listed, Place
 from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.task import Task
 from asya_gateway.storage.a2a.conversations import disabled_of, reasons
-from asya_gateway.storage.a2a.listing import SINCE
+from asya_gateway.storage.a2a.listing_sql import SINCE
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
 from asya_gateway.storage.tasks.reading import INPUTS

@@ -1,172 +1,89 @@
 """Pages of an owner's tasks in the order in which their status last changed, newest first.
 
-Open tasks, of which an owner has few, are sorted in memory, because a column that reports change must not be indexed.
-Ended ones are read in the order of an index, a bounded number of them. Both are merged. The tasks of a context, which
-has an index of its own in another order, are sorted in memory, too.
+That order has no index for open tasks, because a column that reports change must not be indexed. So a bounded number of
+them, the ones created last, are sorted in memory. Ended ones are read in the order of an index, a bounded number of
+them. Both are merged. Open tasks beyond that number follow at the end, in the order of their creation. The tasks of a
+context, which has an index of its own by creation, are sorted in memory, too, whatever their state.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from asya_gateway.domain.conversation_lists import ConversationFilter, Place, Places, Rejection
+from asya_gateway.domain.conversation_lists import ConversationFilter, Place, Places, Position
+from asya_gateway.storage.a2a.listing_sql import (
+    arguments,
+    count_sql,
+    edge_sql,
+    older_edge_sql,
+    older_page_sql,
+    page_sql,
+    walks,
+)
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.tasks.guards import ASKING
 
 LOOKS = (2_000, 8_000, 40_000)
-"""Ended tasks that a page's statements look at in turn, while the page is not full."""
+"""Tasks that a page's statements look at in turn, in the order of an index, while the page is not full."""
+MOST_SORTED = 5_000
+"""Most tasks that are sorted."""
 MOST_COUNTED = 10_000
 """Most tasks that are looked at to count a list: so many open ones, so many ended ones."""
-
-# Pods of the version before do not write status_at: a pause has its own times, and for the first report the last one
-# must do.
-_OPEN_SINCE = """CASE WHEN t.status = 'pending' THEN t.created_at ELSE greatest(
-    coalesce(t.status_at, t.updated_at),
-    CASE WHEN t.pause_id IS NOT NULL THEN (
-        SELECT p.created_at FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id)
-    WHEN t.incarnation > 0 THEN (SELECT max(p.answered_at) FROM task_pauses p WHERE p.task_id = t.id) END
-) END"""
-SINCE = f"coalesce(t.finished_at, {_OPEN_SINCE})"
-"""SQL: when a task `t` got its status."""
-
-# PostgreSQL reads no field of JSON in which a NUL or half of a surrogate pair is escaped. Halves of whole pairs are
-# replaced with them, and what follows an escaped backslash: no name that is compared contains either.
-_READABLE = r"regexp_replace(b.body::text, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::json"
-_REJECTED = f"""EXISTS (
-    SELECT FROM task_bodies b
-    CROSS JOIN LATERAL (SELECT {_READABLE} AS error OFFSET 0) e
-    CROSS JOIN LATERAL (SELECT error -> 'details' AS details OFFSET 0) d
-    WHERE b.task_id = t.id AND b.kind = 'error' AND error ->> 'class' = 'business' AND (
-        error ->> 'code' = 'rejected'
-        OR json_typeof(details) = 'object' AND (
-            details ->> 'code' = 'rejected' OR details ->> 'type' ~ '(^|\\.)Rejected$'
-            OR json_typeof(details -> 'mro') = 'array' AND EXISTS (
-                SELECT FROM json_array_elements_text(details -> 'mro') name WHERE name ~ '(^|\\.)Rejected$'))))"""
-"""Whether an actor has refused the work, as protocols/a2a/outputs.py judges it (a test compares them)."""
-
-_KNOWN = f"""(t.status {ASKING} OR NOT EXISTS (
-    SELECT FROM a2a_tasks hidden WHERE hidden.task_id = t.id AND hidden.reply IS NOT NULL))"""
-"""Not one that is answered by a direct message (protocols/a2a/viewing.py, is_known)."""
-
-_CALLS = "t.owner = $1 AND t.parent_id IS NULL"
-_OPEN = f"{_CALLS} AND t.finished_at IS NULL"
-_ENDED = f"{_CALLS} AND t.finished_at IS NOT NULL AND ($5::timestamptz IS NULL OR t.finished_at >= $5)"
-_OF_CONTEXT = f"{_CALLS} AND (t.context_id = ANY ($4) OR t.id = $3)"
-_AFTER = "($6::timestamptz IS NULL OR ({since}, t.id) < ($6, $7))"
-_NEWEST = "ORDER BY since DESC, id DESC"
-_ENDED_NEWEST = "ORDER BY t.finished_at DESC, t.id DESC"
-_UNUSED = "($3::text IS NULL OR $4::text[] IS NULL OR $5::timestamptz IS NULL OR $7::text IS NULL OR true)"
-"""Gives each parameter its type in every statement."""
-
-_SORTED = f"""SELECT t.id, t.since FROM (
-    SELECT t.*, {SINCE} AS since FROM tasks t {{joined}} WHERE {{which}} AND {{matches}} OFFSET 0
-) t WHERE ($5::timestamptz IS NULL OR t.since >= $5) AND {_AFTER.format(since="t.since")} {_NEWEST} LIMIT $8"""
-# What matches is found outside the ordered part. Otherwise a planner that expects few might read and sort all of them.
-_WALKED = f"""SELECT t.id, t.finished_at AS since FROM (
-    SELECT t.id, t.finished_at, t.flow, t.status FROM tasks t
-    WHERE {_ENDED} AND {_AFTER.format(since="t.finished_at")} {_ENDED_NEWEST} LIMIT $9
-) t WHERE {{matches}} {_NEWEST} LIMIT $8"""
-
-_PLACES = f"""
-WITH walked AS MATERIALIZED ({{walked}}), sorted AS ({{sorted}})
-SELECT id, since, (SELECT count(*) FROM walked) AS walked
-FROM (SELECT * FROM sorted UNION ALL SELECT * FROM walked) found WHERE {_UNUSED} AND $9::bigint > 0 {_NEWEST} LIMIT $8
-"""
-_NOTHING = "SELECT NULL::text AS id, NULL::timestamptz AS since WHERE false"
-_EDGE = f"""
-SELECT t.finished_at, t.id FROM tasks t
-WHERE {_ENDED} AND {_AFTER.format(since="t.finished_at")} AND $2::text[] IS NOT NULL AND {_UNUSED}
-{_ENDED_NEWEST} OFFSET $8 LIMIT 1
-"""
-
-_COUNT_SORTED = f"""SELECT count(*) FROM (
-    SELECT {SINCE} AS since FROM tasks t {{joined}} WHERE {{which}} AND {{matches}} LIMIT $8
-) t WHERE ($5::timestamptz IS NULL OR t.since >= $5)"""
-_COUNT_WALKED = f"""SELECT count(*) FROM (
-    SELECT t.id, t.flow, t.status FROM tasks t WHERE {_ENDED} {_ENDED_NEWEST} LIMIT $8
-) t WHERE {{matches}}"""
-_COUNT = f"SELECT sum(n)::integer FROM ({{parts}}) c (n) WHERE $6::timestamptz IS NULL AND {_UNUSED}"
 
 
 async def places(database: Database, query: ConversationFilter) -> Places:
     """A page. It may end before it is full; `next` then says where to continue."""
-    found: list[Place] = []
-    after = query.after
-    for look in LOOKS:
-        part = replace(query, after=after, limit=query.limit - len(found))
-        rows = await database.fetch(_places_sql(query), *_arguments(part), part.limit + 1, look)
-        walked = rows[0]["walked"] if rows else 0
-        edge = await _edge(database, part, look) if _walks(query) and walked <= part.limit else None
-        read = [(row["since"], row["id"]) for row in rows]
-        found += read if edge is None else [place for place in read if place >= edge]
-        after = edge
-        if edge is None or len(found) > query.limit:
-            break
-    more = len(found) > query.limit
-    return Places(found[: query.limit], found[query.limit - 1] if more else after)
+    return await (_older if query.after is not None and query.after.beyond else _sorted)(database, query)
 
 
 async def count(database: Database, query: ConversationFilter) -> int:
     """The number of tasks in the list, among those that are looked at."""
-    matches = _matches(query)
-    sorted_part = _COUNT_SORTED.format(which=_which(query), joined=_joined(query), matches=matches)
-    parts = [sorted_part] if _sorts(query) else []
-    parts += [_COUNT_WALKED.format(matches=matches)] if _walks(query) else []
-    sql = _COUNT.format(parts=" UNION ALL ".join(f"({part})" for part in parts))
-    found: int = await database.fetchval(sql, *_arguments(replace(query, after=None)), MOST_COUNTED)
+    whole = arguments(replace(query, after=None), looked_at=MOST_COUNTED, to_sort=MOST_COUNTED)
+    found: int = await database.fetchval(count_sql(query), *whole)
     return found
 
 
-async def _edge(database: Database, query: ConversationFilter, look: int) -> Place | None:
-    """The last of `look` ended tasks; None if there are fewer."""
-    row = await database.fetchrow(_EDGE, *_arguments(query), look - 1)
-    return None if row is None else (row["finished_at"], row["id"])
+async def _sorted(database: Database, query: ConversationFilter) -> Places:
+    """A page of the tasks that are in the order of the times of their statuses."""
+    found: list[Place] = []
+    after, oldest = query.after, None if query.after is None else query.after.oldest
+    for look in LOOKS:
+        part = replace(query, after=after, limit=query.limit - len(found))
+        rows = await database.fetch(
+            page_sql(part), *arguments(part, returned=part.limit + 1, looked_at=look, to_sort=MOST_SORTED)
+        )
+        first = rows[0]
+        if oldest is None and first["oldest_id"] is not None:
+            oldest = (first["oldest_at"], first["oldest_id"])
+        edge = await _edge(database, edge_sql(), part, look) if walks(query) and first["walked"] <= part.limit else None
+        read: list[Place] = [(row["since"], row["id"]) for row in rows if row["id"] is not None]
+        found += read if edge is None else [place for place in read if place >= edge]
+        after = None if edge is None else Position(edge, oldest)
+        if edge is None or len(found) > query.limit:
+            break
+    if len(found) > query.limit:
+        after = Position(found[query.limit - 1], oldest)
+    elif after is None and oldest is not None:
+        after = Position(oldest, beyond=True)
+    return Places(found[: query.limit], after, oldest)
 
 
-def _places_sql(query: ConversationFilter) -> str:
-    matches = _matches(query)
-    by_time = _SORTED.format(which=_which(query), joined=_joined(query), matches=matches)
-    return _PLACES.format(
-        sorted=by_time if _sorts(query) else _NOTHING,
-        walked=_WALKED.format(matches=matches) if _walks(query) else _NOTHING,
-    )
+async def _older(database: Database, query: ConversationFilter) -> Places:
+    """A page of the tasks that are not sorted."""
+    found: list[Place] = []
+    after = query.after
+    for look in LOOKS:
+        part = replace(query, after=after, limit=query.limit - len(found))
+        rows = await database.fetch(older_page_sql(part), *arguments(part, returned=part.limit + 1, looked_at=look))
+        found += [(row["since"], row["id"]) for row in rows]
+        if len(found) > query.limit:
+            after = Position(found[query.limit - 1], beyond=True)
+            break
+        edge = await _edge(database, older_edge_sql(part), part, look)
+        after = None if edge is None else Position(edge, beyond=True)
+        if after is None:
+            break
+    return Places(found[: query.limit], after, beyond=True)
 
 
-def _sorts(query: ConversationFilter) -> bool:
-    """Whether there is a part that is sorted in memory."""
-    return query.context_id is not None or query.status is None or not query.status.terminal
-
-
-def _walks(query: ConversationFilter) -> bool:
-    """Whether ended tasks are read in the order of their index."""
-    return query.context_id is None and (query.status is None or query.status.terminal)
-
-
-def _which(query: ConversationFilter) -> str:
-    return _OPEN if query.context_id is None else _OF_CONTEXT
-
-
-def _joined(query: ConversationFilter) -> str:
-    return "" if query.context_id is None else "LEFT JOIN a2a_tasks a ON a.task_id = t.id"
-
-
-def _matches(query: ConversationFilter) -> str:
-    found = ["t.flow = ANY ($2)", _KNOWN]
-    if query.status is not None:
-        found.append(f"t.status = '{query.status.value}'")
-    match query.rejection:
-        case Rejection.ONLY:
-            found.append(_REJECTED)
-        case Rejection.NONE:
-            found.append(f"NOT {_REJECTED}")
-        case Rejection.ANY:
-            pass
-    if query.context_id is not None:
-        # A client's own name of a context, else the one that another protocol gave, else the task's.
-        found.append("coalesce(a.context_id, t.context_id, t.id) = $3")
-    return " AND ".join(found)
-
-
-def _arguments(query: ConversationFilter) -> Sequence[Any]:
-    names, context_names = sorted(query.flows), sorted(query.context_names)
-    return (query.owner, names, query.context_id, context_names, query.since, *(query.after or (None, None)))
+async def _edge(database: Database, sql: str, query: ConversationFilter, look: int) -> Place | None:
+    """The last of so many tasks; None if there are fewer."""
+    row = await database.fetchrow(sql, *arguments(query, looked_at=look))
+    return None if row is None else (row["since"], row["id"])

@@ -23,6 +23,8 @@ LOOKS = (2_000, 8_000, 40_000)
 the first."""
 
 _OPEN = "t.finished_at IS NULL"
+_OPEN_OF_OWNER = (f"{_OPEN} AND t.parent_id IS NULL", f"{_OPEN} AND t.parent_id IS NOT NULL")
+"""Calls and children, each in an index."""
 _ENDED_AS = {status: f"t.ended_as = '{status.value}'" for status in TERMINAL}
 _ENDED_UNMARKED = "t.finished_at IS NOT NULL AND t.ended_as IS NULL"
 """Tasks ended by a process of an older version. Their status says how they ended."""
@@ -161,9 +163,10 @@ def _states(query: TaskFilter) -> Sequence[str]:
     if query.parent_id is not None or (query.context_id is not None and owner_parameter(query.owner) is not None):
         # One owner's tasks of a conversation, and the tasks of a fan-out, have their own index, whatever their state.
         return (_ANY,)
+    still_open = (_OPEN,) if owner_parameter(query.owner) is None else _OPEN_OF_OWNER
     if query.status is not None:
-        return (_ENDED_AS[query.status], _ENDED_UNMARKED) if query.status.terminal else (_OPEN,)
-    return (_OPEN, *_ENDED_AS.values(), _ENDED_UNMARKED)
+        return (_ENDED_AS[query.status], _ENDED_UNMARKED) if query.status.terminal else still_open
+    return (*still_open, *_ENDED_AS.values(), _ENDED_UNMARKED)
 
 
 def _known(query: TaskFilter, state: str) -> set[str]:
