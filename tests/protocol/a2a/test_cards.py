@@ -120,6 +120,17 @@ async def test_a_card_is_made_once_for_all_addresses_by_which_it_is_called(
     assert (len(made), len(tags)) == (1, 100)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "127.0.0.1:65536", "a:b", "[::1]:x"])
+@pytest.mark.parametrize("allowed", [[], ["*"]], ids=["own", "any"])
+async def test_a_card_is_refused_to_whoever_calls_no_host(database_url: str, allowed: list[str], host: str) -> None:
+    """Addresses are hosts of this gateway, whatever their port, and some gateways serve every host."""
+    async with start_gateway(database_url, allowed_hosts=allowed) as gateway:
+        serve_tools(gateway, SKILLS)
+        for path in ("/.well-known/agent-card.json", "/a2a/.well-known/agent-card.json"):
+            async with gateway.session.get(gateway.url + path, headers={"Host": host}) as response:
+                assert response.status in (400, 421), await response.text()
+
+
 def test_cards_are_not_signed_for_an_address_that_a_request_chooses(tmp_path: Path) -> None:
     settings = make_settings(a2a_signing_key_file=str(tmp_path / "key.pem"))
     with pytest.raises(InvalidConfiguration, match=r"^ASYA_A2A_SIGNING_KEY_FILE: expected ASYA_A2A_PUBLIC_URL or"):

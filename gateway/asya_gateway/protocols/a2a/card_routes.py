@@ -6,6 +6,7 @@ from asya_gateway.domain.identity.principals import ANONYMOUS
 from asya_gateway.protocols.a2a.card_cache import CARDS, KEY_SET, CardName, ReadyCard
 from asya_gateway.protocols.a2a.cards import Json, Security, card_text
 from asya_gateway.protocols.a2a.request import A2aRequest, version_of
+from asya_gateway.protocols.http.errors import HostRefused
 from asya_gateway.protocols.http.policies import PUBLIC, add_get
 
 WELL_KNOWN = ("/.well-known/agent-card.json", "/.well-known/agent.json")
@@ -46,7 +47,7 @@ async def key_set(http: web.Request) -> web.Response:
 
 def _answer(http: web.Request, *, pure: bool) -> web.Response:
     skill, cards = http.match_info.get("skill", ""), http.app[CARDS]
-    ready = cards.public(CardName(cards.base_url(str(http.url.origin())), pure, skill))
+    ready = cards.public(CardName(cards.base_url(_origin(http)), pure, skill))
     if ready is None:
         what = "this is no skill" if skill else "no flow here has an a2a block"
         return web.Response(status=404, text=f"no agent card: {what}\n")
@@ -63,6 +64,14 @@ def _answer(http: web.Request, *, pure: bool) -> web.Response:
     return web.Response(body=ready.body, content_type="application/json", headers=headers)
 
 
+def _origin(http: web.BaseRequest) -> str:
+    """What the client called. Raises HostRefused for a Host that is none, also where every host is allowed."""
+    try:
+        return str(http.url.origin())
+    except ValueError:
+        raise HostRefused("expected a host name or an address, with or without a port", field="Host") from None
+
+
 def _has_it(http: web.BaseRequest, ready: ReadyCard) -> bool:
     """Whether the client has this card, by its tag. A date alone does not tell: it is the registry's, and settings
     change cards, too."""
@@ -76,5 +85,5 @@ def extended(request: A2aRequest, skill: str) -> Json | None:
     if not Security.of(request.settings).newest or request.caller is ANONYMOUS:
         return None
     cards = request.http.app[CARDS]
-    base_url = cards.base_url(str(request.http.url.origin()))
+    base_url = cards.base_url(_origin(request.http))
     return cards.extended(request.caller, CardName(base_url, request.dialect.newest, skill))
