@@ -204,6 +204,28 @@ async def test_a_key_file_that_changes_signs_from_then_on_and_the_key_before_sta
     assert len(signed()[1]) == 3
 
 
+async def test_a_card_says_who_the_agent_is_and_where_as_the_settings_say(database_url: str) -> None:
+    named = {
+        "a2a_name": "Office",
+        "a2a_description": "Does what the office does.",
+        "a2a_version": "7.1",
+        "a2a_provider_org": "Example",
+        "a2a_provider_url": "https://example.com",
+    }
+    one = {**named, "a2a_provider_url": "", "public_url": "https://asya.example/gateway/"}
+    for changes, url in ((named, ""), (one, "https://asya.example/gateway/a2a/")):
+        async with start_gateway(database_url, **changes) as gateway:
+            serve_tools(gateway, SKILLS)
+            for path in ("/.well-known/agent-card.json", "/a2a/.well-known/agent-card.json"):
+                _, found = await gateway.get(path)
+                assert (found["name"], found["version"]) == ("Office", "7.1")
+                assert found["description"] == "Does what the office does."
+                # It has both members or is left out.
+                provider = {"organization": "Example", "url": "https://example.com"} if changes is named else None
+                assert found.get("provider") == provider
+                assert found["supportedInterfaces"][0]["url"] == (url or f"{gateway.url}/a2a/")
+
+
 async def test_cards_without_a_key_are_not_signed(gateway: Gateway) -> None:
     assert "signatures" not in (await gateway.get("/.well-known/agent-card.json"))[1]
     assert (await gateway.get("/a2a/.well-known/jwks.json"))[0] == 404
