@@ -1,12 +1,14 @@
 """The contract of port.py, tested with every queue system."""
 
 import asyncio
+import threading
 import time
 from contextlib import suppress
 
 import pytest
 
 from asya_crds.naming import DEAD_LETTERS
+from asya_transports.opening import open_transport
 from asya_transports.port import (
     LeaseLost,
     OutboundMessage,
@@ -222,6 +224,42 @@ async def test_a_handler_that_blocks_the_event_loop_keeps_its_message(harness: H
         with pytest.raises(TimeoutError):  # nobody is offered the message while it is held
             await take_one(harness.open(), within=1.0)
         await delivery.ack()
+    await eventually_empty(transport)
+
+
+async def test_a_message_that_arrives_while_a_handler_blocks_the_event_loop_is_with_one_consumer(
+    harness: Harness,
+) -> None:
+    """A poll may be under way when the handler begins, which blocks for longer than the visibility timeout. What it
+    brings meanwhile is held, or nobody has it yet."""
+    transport = await harness.declared()
+
+    def publish_later() -> None:
+        async def work() -> None:
+            other = open_transport(harness.settings, harness.namespace)
+            await publish(other, "arrives")
+            await other.close()
+
+        asyncio.run(work())
+
+    async with transport.receive("worker") as stream, harness.open().receive("worker") as others:
+        waiting = asyncio.create_task(next_of(stream))
+        await lasts(0.3)  # the poll is under way
+        publishing = threading.Thread(target=publish_later)
+        publishing.start()
+        lasts_blocking(LEASE * 3)
+        publishing.join()
+        offered = asyncio.create_task(next_of(others, within=LEASE * 2))
+        done, _ = await asyncio.wait([waiting, offered], return_when=asyncio.FIRST_COMPLETED)
+        [first, *second] = [task.result() for task in done]
+        assert (second, first.body, first.deliveries) == ([], b"arrives", 1)
+        await asyncio.wait([offered if waiting in done else waiting], timeout=LEASE * 2 + 1)
+        for task in (waiting, offered):
+            if task not in done:
+                task.cancel()
+                with pytest.raises((TimeoutError, asyncio.CancelledError)):
+                    await task
+        await first.ack()
     await eventually_empty(transport)
 
 

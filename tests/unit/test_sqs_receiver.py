@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 
-from asya_transports.port import TransportUnavailable
+from asya_transports.port import LeaseLost, Prefetch, TransportUnavailable
 from asya_transports.sqs import receiver as sqs_receiver
 from asya_transports.sqs.client import SqsClient
+from asya_transports.sqs.delivery import SqsDelivery
 from asya_transports.sqs.settings import SqsSettings
 from asya_transports.sqs.transport import SqsTransport
 from tests.support.waiting import lasts, lasts_blocking, until
@@ -173,6 +174,40 @@ async def test_a_message_is_returned_after_the_renewal_that_is_under_way(driver:
         driver.gates["renew"].set()
         await returning
     assert [(name, seconds) for name, _, seconds in driver.calls] == [("renew", "1"), ("show", "0")]
+
+
+async def test_a_renewal_that_is_answered_after_the_lease_does_not_bring_it_back(
+    driver: Driver, short: SqsTransport
+) -> None:
+    """Another consumer may have had the message before SQS took the renewal."""
+    driver.gates["renew"] = threading.Event()
+    driver.polls = [brought("held")]
+    async with short.receive("worker") as stream:
+        delivery = await anext(stream)
+        assert isinstance(delivery, SqsDelivery)
+        await until(lambda: "renew" in driver.under_way, 5, "a renewal")
+        await until(delivery.lease.expired, 5, "the end of the lease")
+        driver.gates["renew"].set()
+        await until(lambda: driver.named("renew"), 5, "the answer to it")
+        with pytest.raises(LeaseLost):
+            await delivery.ack()
+    assert driver.named("delete") == []
+
+
+async def test_what_is_too_much_for_a_moment_stays_and_what_stays_too_much_goes_back(
+    driver: Driver, transport: SqsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqs_receiver, "RETURN_AFTER", 0.3)
+    driver.polls = [brought(*"012345")]
+    prefetch = Prefetch(6)
+    async with transport.receive("worker", prefetch=prefetch) as stream:
+        held = [await anext(stream)]
+        prefetch.set(2)
+        held += [await anext(stream), await anext(stream)]  # begun before they are returned
+        assert driver.calls == []
+        await until(lambda: len(driver.named("delete")) == 3, 5, "the return of the others")
+        assert sorted(driver.named("send")) == ["3", "4", "5"]
+        assert [each.body for each in held] == [b"0", b"1", b"2"]
 
 
 async def test_a_poll_under_way_is_not_cut_off_by_a_stop_and_what_it_brings_goes_back_uncounted(

@@ -13,12 +13,12 @@ from google.pubsub_v1 import types
 from asya_crds.naming import DEAD_LETTERS
 from asya_transports.bounded import in_time, leave
 from asya_transports.port import LeaseLost, Prefetch, TransportError, TransportUnavailable, Unroutable
-from asya_transports.pubsub.acks import Acknowledgements
+from asya_transports.pubsub.acks import Acknowledgements, Collected
 from asya_transports.pubsub.connection import Connection
 from asya_transports.pubsub.delays import ServiceClock, whole_seconds
 from asya_transports.pubsub.delivery import PubSubDelivery
 from asya_transports.pubsub.errors import Missing, NothingYet
-from asya_transports.pubsub.leases import Lease, LeaseKeeper
+from asya_transports.pubsub.leases import MODIFY, Lease, LeaseKeeper, Received
 from asya_transports.pubsub.names import Names
 from asya_transports.pubsub.publisher import Publication, Publisher
 from asya_transports.pubsub.topology import Topology
@@ -40,6 +40,12 @@ LEAVE_WITHIN = 3.0
 """Seconds for the return of messages. Those that cannot be returned are delivered again when their lease expires."""
 
 RELEASE_BATCH = 1000
+RETURN_AFTER = 1.0
+"""Seconds for which more messages may be held than there is room for: each that is returned is published anew, and most
+of them are begun in that time."""
+
+ACKNOWLEDGE = types.AcknowledgeRequest.pb()
+"""The protocol buffers' own class, as in publisher.py."""
 
 
 class PubSubReceiver:
@@ -58,7 +64,7 @@ class PubSubReceiver:
         self.actor = actor
         self.dead_letters = actor == DEAD_LETTERS
         self._connection = connection
-        self._publisher = publisher
+        self._copies = Collected(publisher.publish, "pubsub-copies")
         self._topology = topology
         self._keeper = keeper
         self._names = names
@@ -69,6 +75,8 @@ class PubSubReceiver:
         self._unseen: deque[PubSubDelivery] = deque()
         self._polling: asyncio.Task[None] | None = None
         self._passing: set[asyncio.Task[None]] = set()
+        self._returning: asyncio.TimerHandle | None = None
+        """When what is too much then is returned."""
         self._news = asyncio.Event()
         self._clock = ServiceClock()
         self._pause = FIRST_PAUSE
@@ -140,7 +148,7 @@ class PubSubReceiver:
         """Renew the lease by its full length. Raises TransportUnavailable, LeaseLost."""
         asked = time.monotonic()
         await self._modify([lease.ack_id], self._keeper.seconds)
-        self._keeper.renewed(lease, asked, self._keeper.seconds)
+        self._keeper.renewed(lease, asked)
 
     async def release(self, lease: Lease, delay: float) -> None:
         """Let the service deliver the message again after so many seconds. Raises TransportUnavailable, LeaseLost."""
@@ -155,7 +163,7 @@ class PubSubReceiver:
 
     async def publish(self, copy: Publication) -> None:
         """Publish to an actor's topic. Raises TransportUnavailable, MessageRefused."""
-        [answer] = await self._publisher.publish([copy])
+        answer = await self._copies.add(copy)
         if isinstance(answer, Unroutable):
             # The queue vanished with what it held. The copy must not vanish with it.
             raise TransportUnavailable(str(answer))
@@ -165,10 +173,10 @@ class PubSubReceiver:
     async def publish_dead(self, body: bytes, attributes: Mapping[str, str]) -> None:
         """Publish to the dead letters. Raises TransportUnavailable, MessageRefused."""
         letter = Publication(DEAD_LETTERS, body, attributes)
-        [answer] = await self._publisher.publish([letter])
+        answer = await self._copies.add(letter)
         if isinstance(answer, Unroutable):
             await self._topology.ensure_dead_letters()
-            [answer] = await self._publisher.publish([letter])
+            answer = await self._copies.add(letter)
         if answer is not None:
             raise answer
 
@@ -177,11 +185,12 @@ class PubSubReceiver:
         return min(self._prefetch.most - len(self._held), MOST_MESSAGES)
 
     def _poll_ahead(self) -> None:
-        """Begin the next poll if there is room and none is under way. The error of one that failed is raised by
-        `_poll_again`."""
+        """Begin the next poll if there is room and none is under way; ahead of time only for several messages, so that
+        a busy receiver makes few requests. The error of one that failed is raised by `_poll_again`."""
         if self._polling is not None and _succeeded(self._polling):
             self._polling = None
-        if self._polling is None and self._room > 0:
+        room = self._room
+        if self._polling is None and room > 0 and (not self._unseen or room >= self._prefetch.most // 2):
             self._polling = asyncio.create_task(self._poll(), name=f"poll-{self.actor}")
             self._polling.add_done_callback(lambda _: self._news.set())
 
@@ -197,24 +206,24 @@ class PubSubReceiver:
         room = self._room
         if room <= 0:  # the prefetch was lowered since the poll began; an answered message begins the next one
             return
-        request = types.PullRequest(subscription=self._subscription, max_messages=room)
         try:
-            response = await self._connection.call(lambda clients: clients.subscriber.pull, request, POLL_SECONDS)
+            await self._connection.clients()  # with the credentials that the keeper uses, too
+            received = await self._keeper.poll(self._subscription, room, POLL_SECONDS)
         except NothingYet:
             return
         self._pause = FIRST_PAUSE
-        received = types.PullResponse.pb(response).received_messages
-        leases = self._keeper.hold(self._subscription, [each.ack_id for each in received])
-        for lease, each in zip(leases, received, strict=True):
-            message = each.message
-            published = self._clock.local(message.publish_time.seconds + message.publish_time.nanos / 1e9)
-            self._arrived(
-                PubSubDelivery(self, lease, message.data, dict(message.attributes), each.delivery_attempt, published)
-            )
+        for each in received:
+            self._arrived(self._delivery_of(each))
         if self._stop_by is None:
             self._follow()
         else:
             await self._give_back_unseen()
+
+    def _delivery_of(self, received: Received) -> PubSubDelivery:
+        message = received.message.message
+        published = self._clock.local(message.publish_time.seconds + message.publish_time.nanos / 1e9)
+        attempt: int = received.message.delivery_attempt
+        return PubSubDelivery(self, received.lease, message.data, dict(message.attributes), attempt, published)
 
     def _arrived(self, delivery: PubSubDelivery) -> None:
         """Keep it for a handler, or pass it on if no handler is to get it: it waits, or was delivered too often."""
@@ -242,13 +251,23 @@ class PubSubReceiver:
             self.settled(delivery)
 
     def _follow(self) -> None:
-        """The prefetch was changed, or more has come than there is room for: return what is too much, the newest
-        first, or take more."""
-        surplus = min(len(self._held) - self._prefetch.most, len(self._unseen))
-        for _ in range(surplus):
+        """The prefetch was changed, or more has come than there is room for: take more, or return what stays too
+        much."""
+        if self._surplus > 0 and self._returning is None:
+            self._returning = asyncio.get_running_loop().call_later(RETURN_AFTER, self._return_surplus)
+        self._news.set()
+
+    @property
+    def _surplus(self) -> int:
+        """Messages that are held beyond the prefetch and may be returned."""
+        return min(len(self._held) - self._prefetch.most, len(self._unseen))
+
+    def _return_surplus(self) -> None:
+        """The newest first."""
+        self._returning = None
+        for _ in range(self._surplus):
             delivery = self._unseen.pop()
             self._pass_on(delivery, delivery.return_unseen(), "a message that is too much")
-        self._news.set()
 
     async def _declare_again(self) -> None:
         """Declare the queue again if this program declared it."""
@@ -265,6 +284,8 @@ class PubSubReceiver:
         if self._stop_by is None:
             self._stop_by = time.monotonic() + STOP_SECONDS
         self._prefetch.on_change(lambda: None)
+        if self._returning is not None:
+            self._returning.cancel()
         await self._poll_ends(self._stop_by - time.monotonic())
         await self._in_time(self._return_unseen(), LEAVE_WITHIN)
 
@@ -305,15 +326,14 @@ class PubSubReceiver:
             logger.warning("returning %d messages of %s: %s", len(ours), self._subscription, error)
 
     async def _acknowledge(self, ack_ids: list[str]) -> None:
-        request = types.AcknowledgeRequest(subscription=self._subscription, ack_ids=ack_ids)
+        request = types.AcknowledgeRequest.wrap(ACKNOWLEDGE(subscription=self._subscription, ack_ids=ack_ids))
         await self._connection.call(lambda clients: clients.subscriber.acknowledge, request)
 
     async def _modify(self, ack_ids: list[str], seconds: float) -> None:
-        request = types.ModifyAckDeadlineRequest(
-            subscription=self._subscription, ack_ids=ack_ids, ack_deadline_seconds=whole_seconds(seconds)
-        )
+        request = MODIFY(subscription=self._subscription, ack_ids=ack_ids, ack_deadline_seconds=whole_seconds(seconds))
+        wrapped = types.ModifyAckDeadlineRequest.wrap(request)
         try:
-            await self._connection.call(lambda clients: clients.subscriber.modify_ack_deadline, request)
+            await self._connection.call(lambda clients: clients.subscriber.modify_ack_deadline, wrapped)
         except Missing as error:
             raise LeaseLost(f"the subscription is gone with its messages: {error}") from error
 

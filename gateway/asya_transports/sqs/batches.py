@@ -36,6 +36,10 @@ class Batches(Generic[Entry]):
 
     async def add(self, url: str, entry: Entry, size: int = 0) -> TransportError | None:
         """The answer to this entry; None if it was taken."""
+        return await self.enter(url, entry, size)
+
+    def enter(self, url: str, entry: Entry, size: int = 0) -> "asyncio.Future[TransportError | None]":
+        """The same, without a coroutine for each entry of a caller that has many."""
         line = self._lines.setdefault(url, _Line())
         answer: asyncio.Future[TransportError | None] = asyncio.get_running_loop().create_future()
         line.waiting.append(_Waiting(entry, size, answer))
@@ -43,7 +47,7 @@ class Batches(Generic[Entry]):
             line.called = True
             # Not at once, so that what is added in the same turn of the event loop goes together.
             asyncio.get_running_loop().call_soon(self._begin, url, line)
-        return await answer
+        return answer
 
     async def finish(self) -> None:
         """Wait until everything is answered."""

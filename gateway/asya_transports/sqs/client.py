@@ -5,6 +5,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import aiobotocore
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError, ConnectionClosedError, NoCredentialsError
@@ -114,6 +115,10 @@ class SqsClient:
             read_timeout=LONGEST_WAIT + MOST_POLL_MARGIN + POLL_MARGIN,
             max_pool_connections=settings.connections,
             retries={"total_max_attempts": 1},
+            # Both take a fifth of the CPU of a request. What we send is made by us, and SQS judges it anyway; the
+            # driver puts its own name together anew for each request.
+            parameter_validation=False,
+            user_agent=f"asya aiobotocore/{aiobotocore.__version__}",
         )
         context = session.create_client(
             "sqs", region_name=settings.region, endpoint_url=settings.endpoint or None, config=config

@@ -42,7 +42,7 @@ def outgoing(
     first = min(delay, LONGEST_DELAY)
     left = {attributes.DELAY_LEFT: delay - first} if delay > first else {}
     every = {**others, **attributes.written({**values, **left})}
-    length = len(text.encode()) + attributes.size(every)
+    length = (len(text) if text.isascii() else len(text.encode())) + attributes.size(every)
     if length > most:
         raise too_large(length, most)
     return Outgoing(text, every, first, length)

@@ -1,5 +1,6 @@
 """Confirmed publishes, message by message."""
 
+import asyncio
 from collections.abc import Sequence
 
 from asya_transports.port import MessageRefused, TransportError, Unroutable
@@ -21,14 +22,36 @@ class Publisher:
 
     async def publish(self, actor: str, message: Outgoing) -> TransportError | None:
         """The answer; raises nothing."""
+        [answer] = await self.publish_all([(actor, message)])
+        return answer
+
+    async def publish_all(
+        self, messages: Sequence[tuple[str, Outgoing | TransportError]]
+    ) -> list[TransportError | None]:
+        """The answers, in order; raises nothing. A message that is an error already is answered with it."""
+        actors = {actor: None for actor, message in messages if isinstance(message, Outgoing)}
+        found = await asyncio.gather(*map(self._url, actors))
+        urls = dict(zip(actors, found, strict=True))
+        answers = [self._entered(urls.get(actor), message) for actor, message in messages]
+        answered = [await each if isinstance(each, asyncio.Future) else each for each in answers]
+        for (actor, _), answer in zip(messages, answered, strict=True):
+            if isinstance(answer, Unroutable):
+                self._queues.forget(actor)
+        return answered
+
+    async def _url(self, actor: str) -> str | TransportError:
         try:
-            url = await self._queues.url(actor)
+            return await self._queues.url(actor)
         except TransportError as error:
             return error
-        answer = await self._batches.add(url, message, message.size)
-        if isinstance(answer, Unroutable):
-            self._queues.forget(actor)
-        return answer
+
+    def _entered(
+        self, url: str | TransportError | None, message: Outgoing | TransportError
+    ) -> "asyncio.Future[TransportError | None] | TransportError":
+        if not isinstance(message, Outgoing):
+            return message
+        assert url is not None
+        return url if isinstance(url, TransportError) else self._batches.enter(url, message, message.size)
 
     async def finish(self) -> None:
         """Wait for what is under way."""

@@ -54,6 +54,8 @@ class Receipts:
             if seconds == 0:
                 raise LeaseLost("SQS lets nobody hold a message for longer than twelve hours")
             _done(lease, await self._changes.add(lease.url, Visibility(lease.receipt, seconds)))
+            if lease.expired():  # another consumer may have had the message before SQS took the renewal
+                raise LeaseLost(LATE)
             lease.renewed(since, seconds)
         finally:
             lease.end_renewal()

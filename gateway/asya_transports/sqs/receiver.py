@@ -30,6 +30,9 @@ QUEUE_PAUSE = 1.0
 pause, in which a worker whose actor is being deleted gets its signal to end."""
 LEAVE_WITHIN = 5.0
 """Seconds for the return of messages. Those that cannot be returned are delivered again when their lease expires."""
+RETURN_AFTER = 1.0
+"""Seconds for which more messages may be held than there is room for: each that is returned is sent anew, and most of
+them are begun in that time."""
 MOST_POLLS = 8
 """Polls at a time while each of them finds as many messages as it asked for; otherwise there is one."""
 
@@ -74,6 +77,8 @@ class SqsReceiver:
         self._pause = FIRST_PAUSE
         self._margin = POLL_MARGIN
         self._returning: set[asyncio.Task[None]] = set()
+        self._too_much: asyncio.TimerHandle | None = None
+        """When what is too much then is returned."""
         self._stopping = False
         self._news = asyncio.Event()
         prefetch.on_change(self._follow)
@@ -243,6 +248,8 @@ class SqsReceiver:
 
     async def _stop_taking(self) -> None:
         self._prefetch.on_change(lambda: None)
+        if self._too_much is not None:
+            self._too_much.cancel()
         self._stopping = True
         await self._in_time(self._returned())
 
@@ -256,12 +263,22 @@ class SqsReceiver:
             logger.warning("leaving %s: no answer within %g s", self._name, LEAVE_WITHIN)
 
     def _follow(self) -> None:
-        """The prefetch was changed: take more, or return what is too much, the newest first."""
-        surplus = min(len(self._held) - self._prefetch.most, len(self._unseen))
-        if surplus <= 0:
-            self._news.set()
+        """The prefetch was changed: take more, or return what stays too much."""
+        if self._surplus > 0 and self._too_much is None:
+            self._too_much = asyncio.get_running_loop().call_later(RETURN_AFTER, self._return_surplus)
+        self._news.set()
+
+    @property
+    def _surplus(self) -> int:
+        """Messages that are held beyond the prefetch and may be returned."""
+        return min(len(self._held) - self._prefetch.most, len(self._unseen))
+
+    def _return_surplus(self) -> None:
+        """The newest first."""
+        self._too_much = None
+        returned = [self._unseen.pop() for _ in range(self._surplus)]
+        if not returned:
             return
-        returned = [self._unseen.pop() for _ in range(surplus)]
         returning = asyncio.create_task(self._return(returned), name=f"return-{self._name}")
         self._returning.add(returning)
         returning.add_done_callback(self._returning.discard)

@@ -1,6 +1,5 @@
 """Amazon SQS, with the names of existing sidecars. docs/delivery.md has its guarantees."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -56,7 +55,7 @@ class SqsTransport:
         await self._queues.delete(actor)
 
     async def publish(self, messages: Sequence[OutboundMessage]) -> list[TransportError | None]:
-        return await asyncio.gather(*(self._publish(message) for message in messages))
+        return await self._publisher.publish_all([(message.actor, self._outgoing(message)) for message in messages])
 
     @asynccontextmanager
     async def receive(self, actor: str, *, prefetch: int | Prefetch = 1) -> AsyncIterator[AsyncGenerator[Delivery]]:
@@ -91,17 +90,12 @@ class SqsTransport:
         await self._keeper.stop()
         await self._client.close()
 
-    async def _publish(self, message: OutboundMessage) -> TransportError | None:
+    def _outgoing(self, message: OutboundMessage) -> Outgoing | MessageRefused:
+        length, most = len(message.body), self._settings.max_message_bytes
         try:
             self._queues.check_name(message.actor)
-            sent = self._message(message)
+            if length > most:
+                raise too_large(length, most)
+            return outgoing(message.body, {attributes.ACTOR: message.actor}, {}, most=self._settings.message_bytes)
         except MessageRefused as error:
             return error
-        return await self._publisher.publish(message.actor, sent)
-
-    def _message(self, message: OutboundMessage) -> Outgoing:
-        """Raises MessageRefused."""
-        length, most = len(message.body), self._settings.max_message_bytes
-        if length > most:
-            raise too_large(length, most)
-        return outgoing(message.body, {attributes.ACTOR: message.actor}, {}, most=self._settings.message_bytes)

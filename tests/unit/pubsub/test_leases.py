@@ -1,29 +1,38 @@
-"""The thread that renews leases, over a stub of the blocking client."""
+"""Leases apart from the event loop, over a stub of the blocking client."""
 
+import asyncio
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
 
+import grpc
 import pytest
 from google.api_core import exceptions
+from google.pubsub_v1 import types
 from google.pubsub_v1.services.subscriber import SubscriberClient
 
+from asya_transports.port import TransportUnavailable
 from asya_transports.pubsub import leases
+from asya_transports.pubsub.errors import NothingYet
 from asya_transports.pubsub.leases import Lease, LeaseKeeper
 from asya_transports.pubsub.settings import PubSubSettings
-from tests.support.waiting import lasts_blocking, until
+from tests.support.waiting import lasts_blocking, rounds, until
 
 
 class Client:
-    """Remembers what was renewed, and when."""
+    """Remembers what was renewed, and when. `poll` is the call of the only poll, answered by the test in any thread."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[float, Any]] = []
         self.error: Exception | None = None
         self.answering = threading.Event()
         self.answering.set()
-        self.transport = SimpleNamespace(close=lambda: None)
+        self.poll: Future[types.PullResponse] = Future()
+        pull = SimpleNamespace(future=lambda request, timeout, metadata: self.poll)
+        self.transport = SimpleNamespace(pull=pull, close=lambda: None)
 
     def modify_ack_deadline(self, *, request: Any, retry: None, timeout: float) -> None:
         self.requests.append((time.monotonic(), request))
@@ -87,7 +96,7 @@ async def test_while_renewals_fail_they_are_repeated_until_the_lease_is_lost(mon
     monkeypatch.setattr(leases, "RETRY", 0.05)
     client = Client()
     client.error = exceptions.ServiceUnavailable("away")
-    keeper = keeper_of(client, 0.6)
+    keeper = keeper_of(client, 2.0)
     [lease] = keeper.hold("subscription", ["a"])
 
     async def expired() -> bool:
@@ -125,6 +134,80 @@ async def test_what_is_sent_next_waits_for_a_renewal_that_is_under_way() -> None
     assert not lease.renewing
     keeper.stop()
     assert len(client.requests) == 1
+
+
+def brought(*ack_ids: str) -> types.PullResponse:
+    """What a poll brings."""
+    return types.PullResponse(received_messages=[types.ReceivedMessage(ack_id=each) for each in ack_ids])
+
+
+def after(seconds: float, work: Callable[[], object]) -> None:
+    """In another thread, as the driver answers."""
+    threading.Timer(seconds, work).start()
+
+
+async def test_what_a_poll_brings_while_the_event_loop_is_blocked_is_renewed_from_its_reception_on() -> None:
+    client = Client()
+    keeper = keeper_of(client, 1.0)
+    polling = asyncio.create_task(keeper.poll("subscription", 10, 60.0))
+    await rounds()
+    after(0.1, lambda: client.poll.set_result(brought("late")))
+    lasts_blocking(2.5)
+    assert len(client.requests) >= 5
+    [received] = await polling
+    assert not received.lease.expired
+    assert (received.message.ack_id, received.lease.ack_id) == ("late", "late")
+    keeper.stop()
+
+
+async def test_a_message_whose_lease_ended_while_the_process_was_stopped_is_never_renewed_again() -> None:
+    """Pub/Sub would take the renewal, although another consumer has the message, and the late answer."""
+    client = Client()
+    keeper = keeper_of(client, 3.0)
+    [lost, held] = keeper.hold("subscription", ["lost", "held"])
+    lost.until = time.monotonic() - 1
+    await renewals(client, 2)
+    keeper.stop()
+    assert {ack_id for _, request in client.requests for ack_id in request.ack_ids} == {"held"}
+    assert (lost.expired, held.expired) == (True, False)
+
+
+def test_a_renewal_that_is_answered_after_the_lease_does_not_bring_it_back() -> None:
+    keeper = keeper_of(Client(), 3.0)
+    [lease] = keeper.hold("subscription", ["a"])
+    asked = time.monotonic()
+    lease.until = asked - 0.001
+    keeper.renewed(lease, asked)
+    keeper.stop()
+    assert lease.expired
+
+
+async def test_a_poll_that_is_left_is_aborted_and_what_it_brings_all_the_same_is_not_renewed() -> None:
+    client = Client()
+    client.poll.cancel = lambda: False  # type: ignore[method-assign] # it has ended meanwhile
+    keeper = keeper_of(client, 1.0)
+    polling = asyncio.create_task(keeper.poll("subscription", 10, 60.0))
+    await rounds()
+    polling.cancel()
+    await asyncio.wait([polling])
+    client.poll.set_result(brought("nobody's"))
+    await rounds()
+    lasts_blocking(0.7)
+    keeper.stop()
+    assert client.requests == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(grpc.StatusCode.DEADLINE_EXCEEDED, NothingYet), (grpc.StatusCode.UNAVAILABLE, TransportUnavailable)],
+)
+async def test_a_poll_that_fails_says_why(code: grpc.StatusCode, kind: type[TransportUnavailable]) -> None:
+    client, none = Client(), grpc.aio.Metadata()
+    client.poll.set_exception(grpc.aio.AioRpcError(code, none, none, "why it failed"))
+    keeper = keeper_of(client, 3.0)
+    with pytest.raises(kind, match="why it failed"):
+        await keeper.poll("subscription", 10, 60.0)
+    keeper.stop()
 
 
 def test_a_lease_ends_by_our_clock() -> None:

@@ -5,8 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
@@ -50,8 +49,7 @@ async def receiving(
     connection = stub.as_connection()
     topology = Topology(connection, NAMES, 30.0)
     publisher = Publisher(connection, PubSubSettings("project"), NAMES, topology)
-    client = SimpleNamespace(modify_ack_deadline=lambda **_: None, transport=SimpleNamespace(close=lambda: None))
-    keeper = LeaseKeeper(30.0, lambda: cast("Any", client))
+    keeper = LeaseKeeper(30.0, connection.blocking_subscriber)
     receiver = PubSubReceiver(connection, publisher, topology, keeper, NAMES, "worker", Prefetch.of(prefetch))
     try:
         async with aclosing(receiver.stream()) as stream:
@@ -97,6 +95,35 @@ async def test_a_prefetch_that_is_lowered_while_a_poll_begins_asks_for_nothing()
             await delivery.ack()
         assert (await anext(stream)).body == b"c"
     assert [request.max_messages for request in stub.named("pull")] == [3, 1]
+
+
+async def test_a_busy_receiver_polls_ahead_for_several_messages_only() -> None:
+    answers: list[Any] = [brought(*(b"%d" % number for number in range(8))), brought(b"next"), asyncio.Event()]
+    stub = stub_of(lambda _: answers.pop(0))
+    async with receiving(stub, prefetch=8) as (_, stream):
+        for _ in range(8):
+            await (await anext(stream)).ack()
+        assert (await anext(stream)).body == b"next"
+    assert [request.max_messages for request in stub.named("pull")][:2] == [8, 4]
+
+
+async def test_what_is_too_much_for_a_moment_stays_and_what_stays_too_much_goes_back_in_one_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pubsub_receiver, "RETURN_AFTER", 0.3)
+    answers: list[Any] = [brought(*(b"%d" % number for number in range(6))), asyncio.Event()]
+    stub = stub_of(lambda _: answers.pop(0) if answers else asyncio.Event())
+    prefetch = Prefetch(6)
+    async with receiving(stub, prefetch) as (_, stream):
+        held = [await anext(stream)]
+        prefetch.set(2)
+        held += [await anext(stream), await anext(stream)]  # begun before they are returned
+        assert not stub.named("publish")
+        await until(lambda: stub.named("acknowledge"), 5, "the return of the others")
+    [request] = stub.named("publish")
+    returned = [(each.data, dict(each.attributes)) for each in request.messages]
+    assert returned == [(body, {"asya-deliveries": "0"}) for body in (b"5", b"4", b"3")]
+    assert [list(each.ack_ids) for each in stub.named("acknowledge")] == [["ack-5", "ack-4", "ack-3"]]
 
 
 async def test_a_stop_waits_for_the_poll_under_way_and_returns_what_it_brings_without_counting() -> None:
