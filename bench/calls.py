@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from bench.clouds import CLOUDS, Cloud
 from bench.confirms import Broker
-from bench.figures import Figure
+from bench.figures import Figure, median, paired_ratio
 from bench.load import Outcome, Plan, run_load
 from bench.pgbench import Script, run_pgbench
 from bench.rows import CALL, create_statement, create_transaction
-from bench.runs import Runs, compared, written
+from bench.runs import TARGET, Runs, compared, written
 from bench.stage import CONNECTIONS, ENTRYPOINT, GatewayProcess, Stage
 from servers.databases import query
 
@@ -64,8 +65,40 @@ def sustained_cloud(transport: str) -> Callable[[Stage], list[Figure]]:
 
     def measured(stage: Stage) -> list[Figure]:
         runs, cloud = Runs(), CLOUDS[transport](stage)
-        mine, others = stage.interleaved(lambda: _with_cloud(stage, runs, cloud), cloud.confirmed_per_second)
-        return [compared(f"sustained, {transport}", runs, mine, cloud.client, others)]
+        rivals = cloud.rivals
+        mine, *others = stage.interleaved(lambda: _with_cloud(stage, runs, cloud), *(rival.run for rival in rivals))
+        figures = [
+            compared(f"sustained, {transport}", runs, mine, rival.name, found)
+            for rival, found in zip(rivals, others, strict=True)
+        ]
+        return [
+            figure if rival.judged else replace(figure, target=None, notes=())
+            for figure, rival in zip(figures, rivals, strict=True)
+        ]
+
+    return measured
+
+
+def published_cloud(transport: str) -> Callable[[Stage], list[Figure]]:
+    """Messages that the transport confirms beside the cloud's own client with the same batches: what the transport
+    itself adds."""
+
+    def measured(stage: Stage) -> list[Figure]:
+        ours, client = CLOUDS[transport](stage), CLOUDS[transport](stage)
+        mine, others = stage.interleaved(ours.published_per_second, client.confirmed_per_second)
+        return [
+            Figure(
+                f"publish, {transport}",
+                median(mine),
+                "/s",
+                peer=client.client,
+                peer_value=median(others),
+                ratio=paired_ratio(mine, others),
+                target=TARGET,
+                notes=(f"CPU a message: {median(ours.cpu):.0f} us, the client by itself {median(client.cpu):.0f} us",),
+                details={"runs": mine, "peer_runs": others},
+            )
+        ]
 
     return measured
 
@@ -87,12 +120,12 @@ def _with_rabbitmq(stage: Stage, runs: Runs, *, sustained: bool) -> float:
 
 
 def _with_cloud(stage: Stage, runs: Runs, cloud: Cloud) -> float:
-    with cloud.queue() as variables:
-        return _confirmed(stage, runs, variables, lambda: cloud.depth(variables), sustained=True)
+    with cloud.queue(drained=True) as variables:
+        return _confirmed(stage, runs, variables, lambda: cloud.arrived(variables), sustained=True)
 
 
 def _confirmed(
-    stage: Stage, runs: Runs, variables: Mapping[str, str], depth: Callable[[], int], *, sustained: bool
+    stage: Stage, runs: Runs, variables: Mapping[str, str], arrived: Callable[[], int], *, sustained: bool
 ) -> float:
     """Calls a second whose envelopes all arrive in the queue."""
     with stage.database() as url:
@@ -104,9 +137,9 @@ def _confirmed(
             left = _drained(url)
             if left:
                 runs.problems.append(f"{left} envelopes were never confirmed")
-        found = depth()
+        found = arrived()
         if found < outcome.accepted:
-            runs.problems.append(f"{outcome.accepted} calls were accepted, {found} messages stand in the queue")
+            runs.problems.append(f"{outcome.accepted} calls were accepted, {found} messages came to the queue")
         return outcome.per_second
 
 

@@ -1,23 +1,24 @@
 """The queue systems of clouds, on their stand-ins: queues for the runs, and the peers, which are the clouds' own
-clients: they send batches, each awaited to its confirmation, and receive and delete them."""
+clients: they send batches, each awaited to its confirmation, and receive and delete them. What Google's client calls
+its publisher makes the batches itself, of what its callers give it."""
 
 import asyncio
 import contextlib
-import math
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import grpc
 import grpc.aio
 import uvloop
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from google.cloud.pubsub_v1 import PublisherClient
 from google.pubsub_v1 import types
 from google.pubsub_v1.services.publisher import PublisherAsyncClient
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport, PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber import SubscriberAsyncClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
 from typing_extensions import override
@@ -25,9 +26,9 @@ from typing_extensions import override
 from asya_crds.naming import queue_name
 from asya_transports.known import transport_settings
 from asya_transports.opening import open_transport
-from asya_transports.port import Queue
+from asya_transports.port import OutboundMessage, Queue
 from bench.rows import envelope
-from bench.stage import ENTRYPOINT, Stage
+from bench.stage import CONNECTIONS, ENTRYPOINT, Stage
 from servers.pubsub import PROJECT
 from servers.sqs import CREDENTIALS
 
@@ -45,6 +46,14 @@ Request = Callable[[], Awaitable[int]]
 """One request; returns how many messages it confirmed."""
 
 
+class Rival(NamedTuple):
+    """What sends to the queue beside the gateway: messages confirmed a second. `judged`: whether there is a target."""
+
+    name: str
+    run: Callable[[], float]
+    judged: bool = True
+
+
 class Cloud(ABC):
     """One queue system of the stage."""
 
@@ -52,31 +61,60 @@ class Cloud(ABC):
     client: ClassVar[str]
     """The peer's name."""
 
+    batch: ClassVar[int]
+    """Messages of one of its requests."""
+
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self.cpu: list[float] = []
+        """Of each run of `confirmed_per_second` and `published_per_second`: microseconds of our CPU a message."""
 
     @contextlib.contextmanager
-    def queue(self) -> Iterator[dict[str, str]]:
-        """The variables of a namespace of its own, whose entry actor has a queue as our worker declares it."""
+    def queue(self, *, drained: bool = False) -> Iterator[dict[str, str]]:
+        """The variables of a namespace of its own, whose entry actor has a queue as our worker declares it. `drained`:
+        what comes to it is taken away where the stand-in becomes slower with what waits."""
         variables = {**self._variables(), "ASYA_TRANSPORT": self.transport}
         variables["ASYA_NAMESPACE"] = f"bench-{uuid.uuid4().hex[:8]}"
         asyncio.run(_declare(variables))
+        if drained:
+            self._drain(variables)
         yield variables
 
     @abstractmethod
-    def depth(self, variables: Variables) -> int:
-        """Messages in the entry actor's queue."""
+    def arrived(self, variables: Variables) -> int:
+        """Messages that have come to the entry actor's queue."""
+
+    @property
+    def rivals(self) -> Sequence[Rival]:
+        """What the gateway is compared with."""
+        return [Rival(self.client, self.confirmed_per_second)]
 
     def confirmed_per_second(self) -> float:
         """Messages that the peer sends in batches, each awaited to its confirmation."""
-        effort = self._stage.effort
-        with self.queue() as variables:
-            return uvloop.run(self._sent(variables, effort.warm_up, effort.seconds))
+        return self._sent_per_second(self._requests)
+
+    def published_per_second(self) -> float:
+        """The same by our transport, which is given the same batches, as many at a time."""
+        return self._sent_per_second(self._publishes)
 
     def worked_per_second(self, tasks: int) -> float:
         """Messages that the peer receives and deletes, batch by batch, and does nothing with."""
         with self.queue() as variables:
             return uvloop.run(self._emptied(variables, tasks))
+
+    def _sent_per_second(
+        self, made: Callable[[Variables], contextlib.AbstractAsyncContextManager[tuple[Request, Request]]]
+    ) -> float:
+        async def sent(variables: Variables) -> float:
+            async with made(variables) as (send, _):
+                return await self._repeated(send, AT_A_TIME)
+
+        with self.queue(drained=True) as variables:
+            return uvloop.run(sent(variables))
+
+    @abstractmethod
+    def _drain(self, variables: Variables) -> None:
+        """Take away what comes to the queue."""
 
     @abstractmethod
     def _variables(self) -> dict[str, str]:
@@ -86,39 +124,55 @@ class Cloud(ABC):
     def _requests(self, variables: Variables) -> contextlib.AbstractAsyncContextManager[tuple[Request, Request]]:
         """Two kinds of requests of the peer: one sends a batch, one receives and deletes what is there."""
 
-    async def _sent(self, variables: Variables, warm_up: float, seconds: float) -> float:
-        begin = time.monotonic() + warm_up
-        end = begin + seconds
-        confirmed = 0
+    @contextlib.asynccontextmanager
+    async def _publishes(self, variables: Variables) -> AsyncIterator[tuple[Request, Request]]:
+        transport = open_transport(transport_settings(variables), variables["ASYA_NAMESPACE"])
+        messages = [OutboundMessage(ENTRYPOINT, envelope().encode())] * self.batch
 
-        async def sender(send: Request) -> None:
-            nonlocal confirmed
+        async def send() -> int:
+            return (await transport.publish(messages)).count(None)
+
+        try:
+            yield send, send
+        finally:
+            await transport.close()
+
+    async def _repeated(self, send: Request, at_a_time: int) -> float:
+        """Messages confirmed a second while so many send, each again and again."""
+        effort = self._stage.effort
+        begin = time.monotonic() + effort.warm_up
+        end = begin + effort.seconds
+        confirmed, every, used = 0, 0, time.process_time()
+
+        async def sender() -> None:
+            nonlocal confirmed, every
             while (now := time.monotonic()) < end:
                 count = await send()
+                every += count
                 confirmed += count if now >= begin else 0
 
-        async with self._requests(variables) as (send, _):
-            await asyncio.gather(*(sender(send) for _ in range(AT_A_TIME)))
-        return confirmed / seconds
+        await asyncio.gather(*(sender() for _ in range(at_a_time)))
+        self.cpu.append((time.process_time() - used) / max(1, every) * 1e6)
+        return confirmed / effort.seconds
 
     async def _emptied(self, variables: Variables, tasks: int) -> float:
         async with self._requests(variables) as (send, take):
             filled = 0
             while filled < tasks:
                 filled += sum(await asyncio.gather(*(send() for _ in range(AT_A_TIME))))
-            taken, first, last = 0, 0.0, time.monotonic()
+            taken, began = 0, time.monotonic()
+            last = began
 
             async def taker() -> None:
-                nonlocal taken, first, last
+                nonlocal taken, last
                 while taken < filled and time.monotonic() < last + NOTHING_FOR:
                     count = await take()
                     if count:
                         last = time.monotonic()
-                        first = first or last
                         taken += count
 
             await asyncio.gather(*(taker() for _ in range(AT_A_TIME)))
-        return taken / (last - first) if last > first else math.nan
+        return taken / (last - began)
 
 
 class Sqs(Cloud):
@@ -126,10 +180,15 @@ class Sqs(Cloud):
 
     transport = "sqs"
     client = "aiobotocore, batches of 10"
+    batch = SQS_BATCH
 
     @override
-    def depth(self, variables: Variables) -> int:
-        name = queue_name(variables["ASYA_NAMESPACE"], ENTRYPOINT)
+    def _drain(self, variables: Variables) -> None:
+        """What waits makes it no slower."""
+
+    @override
+    def arrived(self, variables: Variables) -> int:
+        name = _queue(variables)
         return self._stage.sqs.messages(name)[name]
 
     @override
@@ -149,7 +208,7 @@ class Sqs(Cloud):
             config=AioConfig(max_pool_connections=AT_A_TIME),
         )
         async with made as client:
-            name = queue_name(variables["ASYA_NAMESPACE"], ENTRYPOINT)
+            name = _queue(variables)
             url = (await client.get_queue_url(QueueName=name))["QueueUrl"]
 
             async def send() -> int:
@@ -173,11 +232,45 @@ class PubSub(Cloud):
     """Google's own fake."""
 
     transport = "pubsub"
-    client = f"google-cloud-pubsub, batches of {PUBSUB_BATCH}"
+    client = f"google-cloud-pubsub, batches of {PUBSUB_BATCH} from memory"
+    batch = PUBSUB_BATCH
 
     @override
-    def depth(self, variables: Variables) -> int:
-        return self._stage.pubsub.waiting(queue_name(variables["ASYA_NAMESPACE"], ENTRYPOINT))
+    def arrived(self, variables: Variables) -> int:
+        return self._stage.pubsub.published(_queue(variables))
+
+    @property
+    @override
+    def rivals(self) -> Sequence[Rival]:
+        publisher = f"google-cloud-pubsub's publisher, {CONNECTIONS} callers"
+        return [
+            Rival(publisher, self.called_per_second),
+            Rival(self.client, self.confirmed_per_second, judged=False),
+        ]
+
+    def called_per_second(self) -> float:
+        """Messages of callers who await each one's confirmation, in batches that Google's publisher makes of them."""
+        with self.queue(drained=True) as variables:
+            return uvloop.run(self._called(variables))
+
+    async def _called(self, variables: Variables) -> float:
+        channel = grpc.insecure_channel(variables["ASYA_PUBSUB_ENDPOINT"])
+        client = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+        topic, body = f"projects/{PROJECT}/topics/{_queue(variables)}", envelope().encode()
+
+        async def send() -> int:
+            await asyncio.wrap_future(client.publish(topic, body))
+            return 1
+
+        try:
+            return await self._repeated(send, CONNECTIONS)
+        finally:
+            client.stop()
+            channel.close()
+
+    @override
+    def _drain(self, variables: Variables) -> None:
+        self._stage.pubsub.drain(_queue(variables))
 
     @override
     def _variables(self) -> dict[str, str]:
@@ -186,7 +279,7 @@ class PubSub(Cloud):
     @override
     @contextlib.asynccontextmanager
     async def _requests(self, variables: Variables) -> AsyncIterator[tuple[Request, Request]]:
-        name = queue_name(variables["ASYA_NAMESPACE"], ENTRYPOINT)
+        name = _queue(variables)
         topic, subscription = (f"projects/{PROJECT}/{kind}/{name}" for kind in ("topics", "subscriptions"))
         messages = [types.PubsubMessage(data=envelope().encode())] * PUBSUB_BATCH
         async with grpc.aio.insecure_channel(variables["ASYA_PUBSUB_ENDPOINT"]) as channel:
@@ -208,6 +301,11 @@ class PubSub(Cloud):
 
 
 CLOUDS: Mapping[str, type[Cloud]] = {each.transport: each for each in (Sqs, PubSub)}
+
+
+def _queue(variables: Variables) -> str:
+    """The name of the entry actor's queue."""
+    return queue_name(variables["ASYA_NAMESPACE"], ENTRYPOINT)
 
 
 async def _declare(variables: Variables) -> None:

@@ -33,6 +33,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "a2a-lists": a2a.lists,
     "work-blocking": work.blocking,
     **{name: work.measured(story) for name, story in work.STORIES.items()},
+    "publish-sqs": calls.published_cloud("sqs"),
+    "publish-pubsub": calls.published_cloud("pubsub"),
     "sustained-sqs": calls.sustained_cloud("sqs"),
     "sustained-pubsub": calls.sustained_cloud("pubsub"),
 }

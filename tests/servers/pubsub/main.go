@@ -7,6 +7,10 @@
 // apart.) The second port speaks HTTP and tells what no client of Pub/Sub may know:
 //
 //	GET  /waiting?queue=projects/P/topics/T   how many messages of that topic nobody has or has acknowledged
+//	GET  /published?queue=projects/P/topics/T how many messages were published to that topic
+//	POST /drain?queue=projects/P/topics/T     acknowledge what the subscription of the topic's name gets, from now on
+//	                                          and as long as it exists: the fake looks through all that waits in a
+//	                                          subscription a hundred times a second
 //	POST /restart                             drop all connections and listen again, with all that is stored;
 //	                                          answered when it listens again
 package main
@@ -19,6 +23,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,12 +159,45 @@ func control(fake *pstest.Server, subscribed *subscriptions, restart chan<- chan
 		}
 		fmt.Fprintln(answer, count)
 	})
+	paths.HandleFunc("GET /published", func(answer http.ResponseWriter, request *http.Request) {
+		topic, count := request.FormValue("queue"), 0
+		for _, message := range fake.Messages() {
+			if message.Topic == topic {
+				count++
+			}
+		}
+		fmt.Fprintln(answer, count)
+	})
+	paths.HandleFunc("POST /drain", func(_ http.ResponseWriter, request *http.Request) {
+		go drain(&fake.GServer, strings.Replace(request.FormValue("queue"), "/topics/", "/subscriptions/", 1))
+	})
 	paths.HandleFunc("POST /restart", func(http.ResponseWriter, *http.Request) {
 		back := make(chan struct{})
 		restart <- back
 		<-back
 	})
 	return paths
+}
+
+// drain takes and acknowledges what a subscription gets, as long as it exists.
+func drain(fake *pstest.GServer, subscription string) {
+	ctx := context.Background()
+	for {
+		pull := &pubsubpb.PullRequest{Subscription: subscription, MaxMessages: mostMessages, ReturnImmediately: true}
+		pulled, err := fake.Pull(ctx, pull)
+		if err != nil {
+			return
+		}
+		acknowledged := &pubsubpb.AcknowledgeRequest{Subscription: subscription}
+		for _, each := range pulled.ReceivedMessages {
+			acknowledged.AckIds = append(acknowledged.AckIds, each.AckId)
+		}
+		if len(acknowledged.AckIds) == 0 {
+			time.Sleep(look)
+		} else if _, err := fake.Acknowledge(ctx, acknowledged); err != nil {
+			return
+		}
+	}
 }
 
 func main() {
