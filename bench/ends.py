@@ -44,7 +44,7 @@ def terminal(stage: Stage) -> list[Figure]:
             peer="NOTIFY round trip, two processes",
             peer_value=median(bells),
             ratio=median(ends) / median(bells),
-            target=Target(5.0, most=True),
+            target=Target(4.0, most=True),
             broken="" if len(ends) == trials else f"{len(ends)} of {trials} ends arrived",
             notes=(f"p99 {percentile(ends, 0.99):.1f} ms, of the NOTIFY {percentile(bells, 0.99):.1f} ms",),
         )

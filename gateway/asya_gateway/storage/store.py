@@ -14,7 +14,7 @@ from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.identity.audit import IdentityRetention
 from asya_gateway.storage.log.bell import Bell
-from asya_gateway.storage.log.feed import CHANNEL, GOES_ON, LogFeed
+from asya_gateway.storage.log.feed import CHANNEL, ENDED, GOES_ON, LogFeed
 from asya_gateway.storage.log.fly import FlyReceiver, FlySender
 from asya_gateway.storage.log.resource_changes import PostgresResourceChanges
 from asya_gateway.storage.migrate import LATEST, schema_version
@@ -79,7 +79,7 @@ class Storage:
         self.fly = FlySender(database, longest, budget)
         self.feed = LogFeed(database.hot, self.bell, FlyReceiver(self.bell, budget), budget)
         self.resources = PostgresResourceChanges(database.hot, self.bell)
-        self.cascade = Cascade(database, self._written, ended)
+        self.cascade = Cascade(database, self._over, ended)
         self.incomplete = IncompleteFinals(database, grace=keeping.child_grace)
         self.tasks = PostgresTasks(
             database,
@@ -87,6 +87,7 @@ class Storage:
             limits,
             self._written,
             self._moved,
+            self._over,
             self.feed.creating,
             ended,
             self.cascade,
@@ -112,7 +113,12 @@ class Storage:
     def _moved(self, task_ids: Sequence[str]) -> None:
         if task_ids:
             self.feed.look_at(task_ids, go_on=True)
-            self.bell.ring(CHANNEL, task_ids, GOES_ON)
+            self.bell.ring(CHANNEL, task_ids, GOES_ON, unhurried=True)
+
+    def _over(self, task_ids: Sequence[str]) -> None:
+        if task_ids:
+            self.feed.look_at(task_ids)
+            self.bell.ring(CHANNEL, task_ids, ENDED)
 
     async def start(self, patience: float = 60.0) -> None:
         """Connect, wait until the schema is new enough, then start the bell, the feed and the keepers.

@@ -155,19 +155,19 @@ async def test_what_nobody_waits_for_goes_with_the_next_ring_or_a_little_later(
 
     monkeypatch.setattr(bell._database, "execute", ring)
     monkeypatch.setattr(bells, "RING_APART", 3600)
-    bell.ring("test", ["a"], "goes on")
+    bell.ring("test", ["a"], "goes on", unhurried=True)
     await until(lambda: rung == [["goes on\na"]], what="the first, at once")
-    bell.ring("test", ["b"], "goes on")
+    bell.ring("test", ["b"], "goes on", unhurried=True)
     await asyncio.sleep(0)
-    bell.ring("test", ["a"])
+    bell.ring("test", ["a"], "ended")
     await until(lambda: len(rung) == 2, what="the end, at once")
-    assert rung[1] == ["goes on\nb", "a"]
+    assert rung[1] == ["goes on\nb", "ended\na"]
     assert bell._patient is not None
     bell._patient.cancel()
     bell._patience_ends()
     monkeypatch.setattr(bells, "RING_APART", 0.001)
     for each in ("c", "d"):
-        bell.ring("test", [each], "goes on")
+        bell.ring("test", [each], "goes on", unhurried=True)
         await asyncio.sleep(0)
     await until(lambda: [text for each in rung[2:] for text in each] == ["goes on\nc", "goes on\nd"], what="the last")
 

@@ -14,6 +14,7 @@ from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.following import follow_groups, one_by_one
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
+from asya_gateway.storage import store as store_module
 from asya_gateway.storage.log import feed as feed_module
 from asya_gateway.storage.tasks.growing import Grown, grown
 from tests.support.storage import Running, make_storage, progress, succeeded
@@ -67,6 +68,36 @@ async def test_a_follower_in_another_process_sees_every_update_once_and_in_order
     last = items[-1]
     assert isinstance(last, TaskUpdate)
     assert (last.status, last.result) == (TaskStatus.SUCCEEDED, '{"done":true}')
+
+
+@pytest.mark.parametrize("rung", [True, False])
+async def test_live_events_that_were_sent_before_the_end_come_before_it_whether_or_not_the_end_was_rung(
+    running: Running, other: Running, monkeypatch: pytest.MonkeyPatch, rung: bool
+) -> None:
+    """Whoever heard the ring has heard what was committed before. Otherwise the listening connection is asked."""
+    asked = []
+    barrier = other.storage.feed.fly_barrier
+
+    async def counted() -> None:
+        asked.append(True)
+        await barrier()
+
+    monkeypatch.setattr(other.storage.feed, "fly_barrier", counted)
+    if not rung:  # as by a process of the version before, which knows no mark for ends
+        monkeypatch.setattr(store_module, "ENDED", "")
+    for _ in range(20):
+        task_id = await running.create()
+        ready = asyncio.Event()
+        reading = asyncio.create_task(read_all(other, task_id, ready=ready))
+        await ready.wait()
+        await running.storage.fly.send([FlyEvent(task_id, "fly", f'"{number}"') for number in range(40)])
+        await running.tasks.finish(succeeded(task_id))
+        items = await reading
+        events = [item.payload for item in items if isinstance(item, FlyEvent)]
+        assert events == [f'"{number}"' for number in range(40)]
+        assert isinstance(items[-1], TaskUpdate)
+    # A poll, which comes each second, may find an end before its ring is heard.
+    assert len(asked) < 10 if rung else len(asked) == 20
 
 
 async def test_readers_that_connect_while_the_task_ends_never_miss_the_end(running: Running, other: Running) -> None:
@@ -218,7 +249,7 @@ async def test_a_task_that_rings_all_the_time_does_not_hide_what_another_ones_be
 
     ringing = asyncio.create_task(ring())
     # As when the NOTIFY of one commit was lost.
-    running.storage.bell.ring = lambda *_: None  # type: ignore[method-assign]
+    running.storage.bell.ring = lambda *_, **_more: None  # type: ignore[method-assign]
     await running.tasks.finish(succeeded(quiet))
     async with asyncio.timeout(10):
         assert seqs(await readers[0]) == [1, 2]
@@ -294,7 +325,7 @@ class TestFly:
     async def test_a_live_event_comes_after_every_update_that_was_stored_before_it(
         self, running: Running, other: Running, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(running.storage.bell, "ring", lambda *_: None)
+        monkeypatch.setattr(running.storage.bell, "ring", lambda *_, **_more: None)
         task_id = await running.create()
         ready = asyncio.Event()
         reading = asyncio.create_task(read_all(other, task_id, ready=ready))

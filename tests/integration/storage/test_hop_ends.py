@@ -260,8 +260,12 @@ async def test_an_end_again_while_the_first_is_being_committed_is_answered_as_th
     await embedded.tasks.begin(begin(task_id))
     report = end(task_id, ack=ack)
     database = embedded.storage.database
+
+    def nobody(_: object) -> None:
+        pass
+
     ender = HopEnder(
-        lambda: database.pool, lambda _: None, lambda _: None, lambda *_: None, into_queue("default", lambda _: None)
+        lambda: database.pool, nobody, nobody, nobody, lambda *_: None, into_queue("default", lambda _: None)
     )
     first = await asyncpg.connect(database_url)
     transaction = first.transaction()

@@ -57,8 +57,10 @@ class Bell:
         self._planned = False
         """Whether a ring is about to take everything that was rung."""
         self._resting = False
+        self._unhurried: set[tuple[str, str]] = set()
+        """Channels and marks of rings that nobody waits for."""
         self._patient: asyncio.TimerHandle | None = None
-        """Until then, what is rung with a mark waits for something else to go with."""
+        """Until then, what is rung unhurried waits for something else to go with."""
         self._under_way = 0
         self._slow = 0.0
         """Seconds that the last ring took, if it was slow."""
@@ -111,11 +113,13 @@ class Bell:
         """Call back after each connect: notifications may have been missed, so everything must be read once."""
         self._on_connect.append(callback)
 
-    def ring(self, channel: str, ids: Iterable[str], mark: str = "") -> None:
+    def ring(self, channel: str, ids: Iterable[str], mark: str = "", *, unhurried: bool = False) -> None:
         """Notify every listening process. Rings are combined, and errors never reach the caller. With a `mark`, the
-        first line of the payload is it; it must be no id. Nobody waits for what is rung with a mark, so it may wait
-        RING_APART after the one before it, unless something else is rung."""
+        first line of the payload is it; it must be no id. If nobody waits for what is rung with that mark, it is
+        `unhurried`: it may wait RING_APART after the one before it, unless something else is rung."""
         self._rung[channel, mark].update(dict.fromkeys(ids))
+        if unhurried:
+            self._unhurried.add((channel, mark))
         self._plan()
 
     def listens(self, channel: str) -> bool:
@@ -221,7 +225,7 @@ class Bell:
         """Ring in the next turn of the event loop, before whoever was waiting for the same write goes on."""
         if not self._rung or self._planned or self._resting or self._under_way >= RINGS or not self._listening:
             return
-        if self._patient is not None and all(mark for _, mark in self._rung):
+        if self._patient is not None and self._unhurried.issuperset(self._rung):
             return
         self._planned = True
         self._errand(self._ring())
@@ -232,7 +236,7 @@ class Bell:
         if self._slow or sum(map(len, rung.values())) >= BUSY:
             self._resting = True
             self._errand(self._rest())
-        if self._patient is None and any(mark for _, mark in rung):
+        if self._patient is None and not self._unhurried.isdisjoint(rung):
             self._patient = asyncio.get_running_loop().call_later(RING_APART, self._patience_ends, context=Context())
         channels, payloads = [], []
         for (channel, mark), ids in rung.items():

@@ -25,6 +25,10 @@ CHANNEL = "asya_updates"
 GOES_ON = "\x01goes on"
 """Marks a ring for tasks that have neither ended nor asked a question, so that nobody who waits for that looks at them.
 A process of the previous version takes it for a task that nobody follows."""
+ENDED = "\x01ended"
+"""Marks a ring for tasks that have ended. It is rung after the end was committed, and notifications come in the order
+of their commits: whoever hears it has heard every live event that was committed before the end. Older processes as
+above."""
 UPDATES_KEPT = 1_000
 UPDATES_KEPT_BYTES = 4 * 1024 * 1024
 """Limit of the updates that wait for a slow reader. Beyond it, no more are read for this reader, and they stay in the
@@ -48,6 +52,8 @@ class Follower:
         self.task_id = task_id
         self.fly = fly
         self.cursor: int | None = None
+        self.heard_of_end = False
+        """Whether the bell told that the task has ended."""
         self._gone = False
         self._feed = feed
         self._items: list[TaskUpdate | FlyEvent] = []
@@ -161,7 +167,7 @@ class Follower:
 
     async def last_words(self) -> Sequence[FlyEvent]:
         """FLY events that were committed before the terminal update but had not arrived when that was read."""
-        if self.fly:
+        if self.fly and not self.heard_of_end:
             await self._feed.fly_barrier()
         self._items += self._held.release_all()
         return [item for item in self._drain() if isinstance(item, FlyEvent)]
@@ -271,6 +277,10 @@ class LogFeed:
 
     def _rung(self, payload: str) -> None:
         ids = payload.split("\n")
+        if ids[0] == ENDED:
+            for task_id in ids:
+                for follower in self._followers.get(task_id, ()):
+                    follower.heard_of_end = True
         self.look_at(ids, go_on=ids[0] == GOES_ON)
 
     def _hold_until(self, task_id: str, seq: int) -> None:

@@ -53,8 +53,8 @@ class Cascade:
     Trees are kept in memory only. What a process leaves unfinished is found by the orphan sweep of any process.
     """
 
-    def __init__(self, database: Database, written: Callable[[Sequence[str]], None], ended: Ended) -> None:
-        self._descendants = Descendants(database, written, ended)
+    def __init__(self, database: Database, over: Callable[[Sequence[str]], None], ended: Ended) -> None:
+        self._descendants = Descendants(database, over, ended)
         self._trees: OrderedDict[str, _Tree] = OrderedDict()
         self._chunk = Chunk(CHUNK)
         self._wake = asyncio.Event()

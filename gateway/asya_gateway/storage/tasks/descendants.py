@@ -168,11 +168,11 @@ class RangeEnded:
 
 
 class Descendants:
-    """Runs the statements. `written` is called with every task whose log grew, `ended` with each end."""
+    """Runs the statements. `over` is called with the tasks that it has ended, `ended` with each end."""
 
-    def __init__(self, database: Database, written: Callable[[Sequence[str]], None], ended: Ended) -> None:
+    def __init__(self, database: Database, over: Callable[[Sequence[str]], None], ended: Ended) -> None:
         self._database = database
-        self._written = written
+        self._over = over
         self._ended = ended
 
     async def cut(self, range_: Range, size: int) -> tuple[Range, Range | None]:
@@ -213,6 +213,6 @@ class Descendants:
         return End.stored(row["status"], row["error"])
 
     def _tell(self, rows: Sequence[Any], end: End) -> None:
-        self._written([row["id"] for row in rows])
+        self._over([row["id"] for row in rows])
         for row in rows:
             self._ended(row["flow"], FAN_OUT, end.status, row["took"])

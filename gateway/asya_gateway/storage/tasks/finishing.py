@@ -77,19 +77,19 @@ SELECT id, stored, NULL, NULL, NULL, false, above, NULL FROM judged WHERE NOT en
 
 
 class TaskFinisher:
-    """The coalescer's flush for final reports. `written` is called with every task whose log grew; `ended` with (flow,
+    """The coalescer's flush for final reports. `over` is called with every task that it has ended; `ended` with (flow,
     surface, status, seconds from acceptance to end) for the metrics. `cascade` takes every task whose end spreads to
     children."""
 
     def __init__(
         self,
         pool: Callable[[], asyncpg.Pool],
-        written: Callable[[Sequence[str]], None],
+        over: Callable[[Sequence[str]], None],
         ended: Ended,
         cascade: Cascade,
     ) -> None:
         self._pool = pool
-        self._written = written
+        self._over = over
         self._ended = ended
         self._cascade = cascade
 
@@ -111,7 +111,7 @@ class TaskFinisher:
     async def tell(self, batch: Sequence[FinalReport], rows: Sequence[asyncpg.Record]) -> list[FinalOutcome]:
         """Notify readers, metrics and the cascade of what was committed; returns outcomes in the batch's order."""
         applied = [row for row in rows if row["applied"]]
-        self._written([row["id"] for row in applied])
+        self._over([row["id"] for row in applied])
         reports = {report.task_id: report for report in batch}
         for row in applied:
             if row["spreads"]:

@@ -32,18 +32,21 @@ KEPT = 256
 
 
 class HopEnder:
-    """The coalescer's flush for ends. Tasks whose logs grew are told: `moved` those that go on, `written` the others.
-    `ended` is called with (flow, surface, status, seconds from acceptance to end) for the metrics."""
+    """The coalescer's flush for ends. Tasks whose logs grew are told: `over` those that have ended, `moved` those that
+    go on, `written` the others. `ended` is called with (flow, surface, status, seconds from acceptance to end) for the
+    metrics."""
 
     def __init__(
         self,
         pool: Callable[[], asyncpg.Pool],
         written: Callable[[Sequence[str]], None],
         moved: Callable[[Sequence[str]], None],
+        over: Callable[[Sequence[str]], None],
         ended: Ended,
         enqueue: Enqueue,
     ) -> None:
         self._pool = pool
+        self._over = over
         self._written = written
         self._moved = moved
         self._ended = ended
@@ -90,7 +93,9 @@ class HopEnder:
         # Those of a repeated end too: the process may have died before it rang.
         done = [report for number, report in enumerate(batch) if outcomes[number] in ("ended", "again")]
         moved = [batch[n].task_id for n, outcome in outcomes.items() if outcome == "ended" and n not in direct]
-        self._written([*({report.task_id for report in done}.difference(moved)), *born])
+        over = [batch[n].task_id for n in direct if outcomes[n] == "ended"]
+        self._over(over)
+        self._written([*{report.task_id for report in done}.difference(moved, over), *born])
         self._moved(moved)
         if self._enqueue.in_database:
             self._ring(done, queued, again="again" in outcomes.values())

@@ -55,8 +55,8 @@ class PostgresTasks:
     """Implements TaskStore: writes go through coalescers or run without batching, reads go directly to the pool.
 
     Each attempt at a write, and each read, is given up after `longest` seconds. Every task whose log has grown is told:
-    `moved` those that have neither ended nor asked a question, `written` the others. `creating` is told of tasks before
-    they are created.
+    `over` those that have ended, `moved` those that neither ended nor asked a question, `written` the others.
+    `creating` is told of tasks before they are created.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class PostgresTasks:
         limits: Limits,
         written: Callable[[Sequence[str]], None],
         moved: Callable[[Sequence[str]], None],
+        over: Callable[[Sequence[str]], None],
         creating: Callable[[Sequence[NewTask]], None],
         ended: Ended,
         cascade: Cascade,
@@ -91,7 +92,7 @@ class PostgresTasks:
         self._replacing = Replacing(pool)
         self._parts = HopParts(pool, enqueue.prefix, lease=claim_lease)
         self._crews = Crews(database)
-        admitter, finisher = Admitter(pool, enqueue), TaskFinisher(hot, written, ended, cascade)
+        admitter, finisher = Admitter(pool, enqueue), TaskFinisher(hot, over, ended, cascade)
         self._find_call = admitter.find
         self._requests = TaskRequests(pool, finisher)
         self._inputs = TaskInputs(pool, written, finisher)
@@ -103,7 +104,7 @@ class PostgresTasks:
             ProgressReporter(hot, moved, lease=claim_lease),
             finisher,
             HopBeginner(hot, moved, lease=claim_lease),
-            HopEnder(hot, written, moved, ended, enqueue),
+            HopEnder(hot, written, moved, over, ended, enqueue),
             limits=limits,
             budget=budget,
             longest=longest,
