@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+from asya_gateway.domain.clock import own_time
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.principals import Principal, Via
 from asya_gateway.domain.identity.scopes import rights_of
@@ -41,7 +42,7 @@ def closed(
 ) -> Admission:
     """The doors of a gateway that only these tokens open."""
     return Admission(
-        Authenticating([tokens]),
+        Authenticating([tokens], clock=own_time),
         frozenset(open_groups),
         Challenges(METADATA),
         mesh_is_local=mesh_is_local,

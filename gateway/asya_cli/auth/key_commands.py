@@ -38,11 +38,13 @@ def create(
     Another key of a living name is a rotation: without --scope and --role it may do what the newest one may. Otherwise
     the default is mcp:read and mcp:invoke.
     """
+    import time
+
     from asya_cli.auth import keys, rendering
 
     wanted = keys.wanted(name, scope or [], role or [], expires)
     if entry:
-        key, record = keys.made(wanted, None)
+        key, record = keys.made(wanted, None, time.time())
         rendering.print_entry(key, record)
         rendering.print_strange(keys.strange_roles(record))
         return

@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from asya_gateway.identity.fields import check_role, check_scope
 from asya_gateway.identity.key_file import parse_time
 from asya_gateway.identity.roles_file import read_roles
 from asya_gateway.mounted.watching import InvalidFile
+from asya_gateway.storage.clock import database_time
 from asya_gateway.storage.identity.keys import TooManyKeys, create_key, revoke_keys, scopes_and_roles_of
 from asya_gateway.storage.registry.store import open_pods
 
@@ -28,13 +28,29 @@ DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """When a key ends, as it was written: at a time, or so many seconds from now."""
+
+    text: str
+    at: float | None = None
+    seconds: float = 0.0
+
+    def time(self, now: float) -> float:
+        """Unix seconds. `now` is the clock of whoever judges the key. Raises UsageProblem."""
+        at = now + self.seconds if self.at is None else self.at
+        if at <= now:
+            raise UsageProblem(f"--expires: expected a time in the future, not {self.text[:40]!r}")
+        return at
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What the command line asks for. Without scopes and roles, the defaults apply."""
 
     name: str
     scopes: frozenset[str]
     roles: frozenset[str]
-    expires_at: float | None
+    expires: Expiry | None
 
 
 def wanted(name: str, scopes: list[str], roles: list[str], expires: str) -> Wanted:
@@ -45,16 +61,17 @@ def wanted(name: str, scopes: list[str], roles: list[str], expires: str) -> Want
         ("--role", roles, check_role),
     ):
         check_each(what, values, check, MOST_SCOPES)
-    return Wanted(name, frozenset(scopes), frozenset(roles), _expiry(expires, time.time()) if expires else None)
+    return Wanted(name, frozenset(scopes), frozenset(roles), _expiry(expires) if expires else None)
 
 
-def made(wanted: Wanted, former: tuple[list[str], list[str]] | None) -> tuple[NewKey, KeyRecord]:
-    """A new key. `former` are scopes and roles of the newest living key of the name."""
+def made(wanted: Wanted, former: tuple[list[str], list[str]] | None, now: float) -> tuple[NewKey, KeyRecord]:
+    """A new key. `former` are scopes and roles of the newest living key of the name. Raises UsageProblem."""
     scopes, roles = wanted.scopes, wanted.roles
     if not scopes and not roles:
         scopes, roles = (COMMON_SCOPES, roles) if former is None else (frozenset(former[0]), frozenset(former[1]))
     key = new_key()
-    return key, KeyRecord(key.id, wanted.name, key.hash, scopes, roles, wanted.expires_at)
+    expires_at = None if wanted.expires is None else wanted.expires.time(now)
+    return key, KeyRecord(key.id, wanted.name, key.hash, scopes, roles, expires_at)
 
 
 def strange_roles(record: KeyRecord) -> list[str]:
@@ -70,8 +87,9 @@ def strange_roles(record: KeyRecord) -> list[str]:
 
 
 async def create(connection: "Connection", wanted: Wanted) -> tuple[NewKey, KeyRecord, list[str]]:
-    """Store a new key; also returns the pods that admit callers without one. Raises CliError."""
-    key, record = made(wanted, await scopes_and_roles_of(connection, wanted.name))
+    """Store a new key; also returns the pods that admit callers without one. It ends by the database's clock, as
+    gateways judge it. Raises CliError."""
+    key, record = made(wanted, await scopes_and_roles_of(connection, wanted.name), await database_time(connection))
     try:
         await create_key(connection, record, await acting(connection))
     except TooManyKeys:
@@ -98,18 +116,16 @@ async def revoke_all(connection: "Connection", name: str) -> None:
     await revoke_keys(connection, name, await acting(connection))
 
 
-def _expiry(text: str, now: float) -> float:
+def _expiry(text: str) -> Expiry:
     days = _DAYS.fullmatch(text)
     try:
-        at = now + (int(days[1]) * DAY if days else parse_duration(text))
+        return Expiry(text, seconds=int(days[1]) * DAY if days else parse_duration(text))
     except ValueError:
-        try:
-            at = parse_time(text)
-        except ValueError:
-            raise UsageProblem(
-                "--expires: expected a day such as 2027-01-01, a time such as 2027-01-01T12:00:00Z, or a duration "
-                f"such as 90d or 12h, not {text[:40]!r}"
-            ) from None
-    if at <= now:
-        raise UsageProblem(f"--expires: expected a time in the future, not {text[:40]!r}")
-    return at
+        pass
+    try:
+        return Expiry(text, at=parse_time(text))
+    except ValueError:
+        raise UsageProblem(
+            "--expires: expected a day such as 2027-01-01, a time such as 2027-01-01T12:00:00Z, or a duration "
+            f"such as 90d or 12h, not {text[:40]!r}"
+        ) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from asya_gateway.composition.issuers import Issuers, Login
+from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.identity.audit import Audit
 from asya_gateway.domain.identity.revocations import Revocations
 from asya_gateway.domain.oauth.authorizing import Authorizing
@@ -69,7 +70,7 @@ class Authorization:
         rates = SourceRates(settings.mcp_oauth_rate, source_of)
         self._login: LoginRoutes | None = None
         if issuers.login is not None and people is not None:
-            upstream = _upstream(issuers.login, outbound, rules.issuer)
+            upstream = _upstream(issuers.login, outbound, rules.issuer, storage.clock)
             logins = PostgresLogins(storage.database)
             self._login = LoginRoutes(authorizing, upstream, logins, people, rates, rules.issuer)
         begin = None if self._login is None else self._login.begin
@@ -123,7 +124,7 @@ class EnrichedPeople:
         return await self._enriching.cap_of(person.id, person.claims)
 
 
-def _upstream(login: Login, outbound: OutboundClient, issuer: str) -> Upstream:
+def _upstream(login: Login, outbound: OutboundClient, issuer: str, clock: Clock) -> Upstream:
     service = login.service
     assert service.client_id is not None, "the configuration asks for it"
     provider = Provider(
@@ -134,7 +135,7 @@ def _upstream(login: Login, outbound: OutboundClient, issuer: str) -> Upstream:
         permission=login.permission,
         secret_file=None if service.client_secret_file is None else Path(service.client_secret_file),
     )
-    return Upstream(provider, login.keys, outbound, issuer + CALLBACK)
+    return Upstream(provider, login.keys, outbound, issuer + CALLBACK, clock=clock)
 
 
 def _rules(settings: Settings) -> OAuthRules:

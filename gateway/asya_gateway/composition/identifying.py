@@ -12,6 +12,7 @@ from asya_gateway.composition.issuers import InvalidConfiguration, Issuers
 from asya_gateway.composition.keys import Keys
 from asya_gateway.composition.outbound import outbound_client
 from asya_gateway.composition.web import Routes
+from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.flows import FlowTable
 from asya_gateway.domain.oauth.resources import AUTHORIZE
 from asya_gateway.identity.auditing import AuditTrail
@@ -42,10 +43,10 @@ class Identifying:
         self.audit = AuditTrail(PostgresAudit(storage.database), storage.clock)
         self.closed = settings.closed and settings.gateway_mode is not Mode.MESH
         self._outbound = outbound or outbound_client(settings)
-        self.issuers = Issuers(settings, self._outbound) if self.closed else None
+        self.issuers = Issuers(settings, self._outbound, storage.clock) if self.closed else None
         self.keys = Keys(settings, storage) if self.closed else None
         self.authorization = self._authorization(storage)
-        self.authenticator = self._authenticating()
+        self.authenticator = self._authenticating(storage.clock)
 
     def _authorization(self, storage: Storage) -> Authorization | None:
         if self.keys is None or self.issuers is None:
@@ -56,7 +57,7 @@ class Identifying:
             return None
         return Authorization(self._settings, storage, self.keys.revocations, self._outbound, self.issuers, self.audit)
 
-    def _authenticating(self) -> Authenticating | None:
+    def _authenticating(self, clock: Clock) -> Authenticating | None:
         if self.keys is None or self.issuers is None:
             return None
         static = StaticKeys(mcp=self._settings.mcp_api_key, a2a=self._settings.a2a_api_key)
@@ -68,6 +69,7 @@ class Identifying:
             [static, self.keys.verifier],
             tokens,
             [self.issuers.enriching],
+            clock=clock,
             stale=lambda: revocations.stale,
             uncertain=lambda: revocations.uncertain,
         )

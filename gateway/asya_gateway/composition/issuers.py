@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.identity.profiles import Profiles
 from asya_gateway.domain.identity.roles import NO_ROLES, RoleBook
 from asya_gateway.identity.enriching import Enriching
@@ -62,7 +63,7 @@ class Issuers:
     in the order in which metadata names them.
     """
 
-    def __init__(self, settings: Settings, client: OutboundClient) -> None:
+    def __init__(self, settings: Settings, client: OutboundClient, clock: Clock) -> None:
         self._settings = settings
         self._client = client
         self._forgetting: list[Callable[[], None]] = []
@@ -73,7 +74,8 @@ class Issuers:
         issuers = self._issuers()
         self.urls = [each.url for each in issuers]
         self._aliases = [each.alias for each in issuers]
-        self.verifier = IssuersTokens(issuers, roles_decide=bool(settings.roles_file)) if issuers else None
+        roles_decide = bool(settings.roles_file)
+        self.verifier = IssuersTokens(issuers, roles_decide=roles_decide, clock=clock) if issuers else None
         self._roles = (
             watch_roles(settings.roles_file, self._roles_changed, poll_interval=settings.config_poll_interval)
             if settings.roles_file

@@ -55,7 +55,7 @@ class Pushing:
         destinations = PostgresDestinations(storage.database, announcing)
         self._ending = Ending(destinations)
         self._parts = PushParts(destinations, self._client, sealing, identifying.audit)
-        channel = PushChannel(self._client, sealing)
+        channel = PushChannel(self._client, sealing, storage.clock)
         queue = PostgresDeliveries(
             storage.database,
             announcing,

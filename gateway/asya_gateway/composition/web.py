@@ -99,7 +99,7 @@ def build_app(
     app[SLOW_REPORTS] = []
     if sessions is not None:
         app[SESSIONS] = sessions
-    app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout)
+    app[STREAMS] = Streams(write_timeout=settings.stream_write_timeout, clock=tasks.clock)
     app[OFFLOAD], app[BACKGROUND] = offload or Offload(), Background()
     app[SEALING] = NoSealing()
     app.cleanup_ctx.extend((run_background, _watch_streams, _end_offload))

@@ -45,7 +45,8 @@ class Tasks(TaskReading, TaskReporting):
     """Everything that can be done to a task: what callers do is here, what anyone may read is in TaskReading, what
     actors do is in TaskReporting. Every method raises Unavailable while Postgres is away.
 
-    `clock` tells the database's time, by which the deadlines in envelopes are computed. `check_flow` raises Denied for
+    `clock` tells the database's time, by which the deadlines in envelopes are computed, and whose credentials have
+    ended. `check_flow` raises Denied for
     a caller that may not call the flow of this name as it is served now.
     """
 
@@ -66,6 +67,7 @@ class Tasks(TaskReading, TaskReporting):
         resources: ResourceChanges | None = None,
     ) -> None:
         TaskReading.__init__(self, store, feed)
+        self.clock = clock
         self.resources = resources or NoResourceChanges()
         """Changes of the resources that flows offer."""
         TaskReporting.__init__(self, store, fly, compile_schema, observer.spans, self.resources)

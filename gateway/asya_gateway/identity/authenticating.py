@@ -1,11 +1,11 @@
 """Judges the credentials of requests, and remembers good ones for a moment."""
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
+from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.ports import BearerVerifier, Credentials
@@ -31,21 +31,25 @@ class Extending(Protocol):
 
 class Authenticating:
     """Implements Authenticator. A bearer token is judged by the first verifier that claims it, an API key by those of
-    `keys` only. Only good credentials are remembered, and by their hash: a flood of bad ones takes no room. While
-    revocations may be missed (`stale`), nothing is remembered: what was revoked must not stay good. While the database
-    is away (`uncertain`), nobody is refused for good."""
+    `keys` only. Only good credentials are remembered, and by their hash: a flood of bad ones takes no room. `clock`
+    tells the database's time, by which credentials end. While revocations may be missed (`stale`), nothing is
+    remembered: what was revoked must not stay good. While the database is away (`uncertain`), nobody is refused for
+    good."""
 
     def __init__(
         self,
         keys: Sequence[BearerVerifier],
         tokens: Sequence[BearerVerifier] = (),
         more: Sequence[Extending] = (),
+        *,
+        clock: Clock,
         stale: Callable[[], bool] = lambda: False,
         uncertain: Callable[[], bool] = lambda: False,
     ) -> None:
         self._keys = tuple(keys)
         self._bearers = (*keys, *tokens)
         self._more = tuple(more)
+        self._clock = clock
         self._stale = stale
         self._uncertain = uncertain
         self._good: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
@@ -119,13 +123,13 @@ class Authenticating:
         if found is None or self._stale():
             return None
         principal, until = found
-        if time.time() < until:
+        if self._clock() < until:
             return principal
         del self._good[digest]
         return None
 
     def _remember(self, digest: bytes, principal: Principal) -> None:
-        until = time.time() + REMEMBERED_FOR
+        until = self._clock() + REMEMBERED_FOR
         if principal.expires_at is not None:
             until = min(until, principal.expires_at)
         self._good[digest] = (principal, until)

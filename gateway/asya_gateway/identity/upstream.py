@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 from asya_crds import jsontext
+from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.oauth.errors import AccessDenied
@@ -74,7 +75,7 @@ class Upstream:
         client: Exchanging,
         callback: str,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider, self._client, self._callback, self._monotonic = provider, client, callback, monotonic

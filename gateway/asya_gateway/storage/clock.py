@@ -5,12 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from asya_gateway.domain.clock import own_time
-from asya_gateway.storage.database import Database
+from asya_gateway.storage.database import AnyConnection, Database
 
 MEASURE_EVERY = 10.0
 """Seconds between two measurements."""
 DRIFT = 1e-4
 """Assumed drift between two clocks, in seconds per second (100 ppm, twice that of common crystals)."""
+
+
+async def database_time(connection: AnyConnection) -> float:
+    """The database's time now, in POSIX seconds."""
+    told: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class DatabaseClock:
         """Ask the database once. Raises Unavailable."""
         async with self._database.connection() as connection:
             asked = self._monotonic()
-            told: float = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+            told = await database_time(connection)
             heard = self._monotonic()
         self.take(Offset(told - (asked + heard) / 2, (heard - asked) / 2, heard))
 

@@ -10,6 +10,7 @@ import pytest
 from asya_cli.errors import UsageProblem
 from asya_cli.serve import serve
 from asya_gateway.composition.issuers import InvalidConfiguration, Issuers
+from asya_gateway.domain.clock import own_time
 from asya_gateway.outbound.client import OutboundClient
 from asya_gateway.protocols.http.keys import FLOWS as FLOWS_KEY
 from tests.support.gateway import Gateway, make_flows, make_settings, start_gateway
@@ -214,7 +215,7 @@ def test_a_url_that_nothing_can_be_fetched_from_stops_the_start() -> None:
         a2a_jwt_jwks_url="https://issuer.example.com:0/keys", a2a_jwt_issuer=URL, a2a_jwt_audience=AUDIENCE
     )
     with pytest.raises(InvalidConfiguration, match="ASYA_A2A_JWT_JWKS_URL: expected an absolute https URL"):
-        Issuers(settings, OutboundClient())
+        Issuers(settings, OutboundClient(), own_time)
 
 
 @pytest.mark.parametrize(

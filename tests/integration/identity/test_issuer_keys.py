@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from asya_gateway.domain.clock import own_time
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.identity.jwt.issuer_keys import BETWEEN_FETCHES, STALEST, IssuerKeys
@@ -47,7 +48,7 @@ class World:
 
     def __init__(self, server: Web, keys: IssuerKeys, clock: Clock, changes: list[None]) -> None:
         self.server, self.keys, self.clock, self.changes = server, keys, clock, changes
-        self.tokens = IssuersTokens([Issuer("corp", URL, (AUDIENCE,), keys)], roles_decide=False)
+        self.tokens = IssuersTokens([Issuer("corp", URL, (AUDIENCE,), keys)], roles_decide=False, clock=own_time)
 
     def publish(self, answer: bytes) -> None:
         self.server.answer = answer

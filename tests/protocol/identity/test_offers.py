@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.domain.clock import own_time
 from asya_gateway.identity.authenticating import Authenticating
 from asya_gateway.protocols.http.admission import Admission
 from tests.support.gateway import Gateway, Reader
@@ -36,7 +37,7 @@ async def closed(database_url: str) -> AsyncIterator[Gateway]:
         reader="mcp:read",
         one="flow:reading:invoke",
     )
-    async with start_mcp(database_url, doors=Admission(Authenticating([tokens]))) as made:
+    async with start_mcp(database_url, doors=Admission(Authenticating([tokens], clock=own_time))) as made:
         serve_tools(made, FLOWS, 2)
         yield made
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.domain.clock import own_time
 from asya_gateway.domain.identity.scopes import rights_of
 from asya_gateway.identity.authenticating import Authenticating
 from asya_gateway.protocols.http.admission import Admission
@@ -23,7 +24,7 @@ class Doors:
 
     def __init__(self) -> None:
         self.tokens = Tokens(echo="flow:echo:read", other="flow:other:read")
-        self.authenticating = Authenticating([self.tokens])
+        self.authenticating = Authenticating([self.tokens], clock=own_time)
         self.admission = Admission(self.authenticating)
 
     def give(self, name: str, scopes: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.domain.clock import own_time
 from asya_gateway.domain.identity.scopes import rights_of
 from asya_gateway.identity.authenticating import Authenticating
 from asya_gateway.protocols.http.admission import Admission
@@ -205,7 +206,7 @@ async def test_an_answer_at_another_surface_is_told_with_the_questions_that_are_
 async def test_a_lost_right_ends_what_is_told(database_url: str) -> None:
     """A role that is taken away counts for subscriptions that are open."""
     tokens = Tokens(alice=EVERYTHING)
-    authenticating = Authenticating([tokens])
+    authenticating = Authenticating([tokens], clock=own_time)
     async with start_mcp(database_url, doors=Admission(authenticating)) as gateway:
         actor = Actor(gateway)
         lost, kept = await started(gateway, **bearer("alice")), await started(gateway, "anything", **bearer("alice"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from asya_crds.flow import Flow
+from asya_gateway.domain.clock import own_time
 from asya_gateway.domain.flows import FlowTable
 from asya_gateway.identity.authenticating import Authenticating
 from asya_gateway.protocols.http.admission import Admission
@@ -203,7 +204,9 @@ async def test_a_session_is_bound_to_no_set_and_its_stream_shows_one(gateway: Ga
 @pytest.fixture
 async def closed(database_url: str) -> AsyncIterator[Gateway]:
     tokens = Tokens(all="mcp:read mcp:invoke", one="flow:tagged:invoke")
-    doors = Admission(Authenticating([tokens]), challenges=Challenges(metadata_base="https://gateway.example"))
+    doors = Admission(
+        Authenticating([tokens], clock=own_time), challenges=Challenges(metadata_base="https://gateway.example")
+    )
     async with start_mcp(database_url, doors=doors) as made:
         offer(made)
         yield made

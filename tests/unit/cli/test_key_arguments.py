@@ -1,6 +1,5 @@
 """The arguments of `asya auth key create`."""
 
-import time
 from typing import Any
 
 import pytest
@@ -17,7 +16,13 @@ def asked(**changes: Any) -> Any:
 
 @pytest.mark.parametrize(("text", "seconds"), [("90d", 90 * 86_400), ("12h", 43_200), ("3600", 3_600)])
 def test_an_expiry_may_be_a_duration_from_now(text: str, seconds: int) -> None:
-    assert asked(expires=text).expires_at == pytest.approx(time.time() + seconds, abs=600)
+    for now in (1_000_000.0, 2_000_000_000.0):
+        assert made(asked(expires=text), None, now)[1].expires_at == now + seconds
+
+
+def test_an_expiry_may_be_a_time() -> None:
+    for text in ("2027-01-01", "2027-01-01T01:00:00+01:00"):
+        assert made(asked(expires=text), None, 0.0)[1].expires_at == 1_798_761_600
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ def test_an_expiry_may_be_a_duration_from_now(text: str, seconds: int) -> None:
 )
 def test_a_wrong_argument_is_named(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UsageProblem) as caught:
-        asked(**changes)
+        made(asked(**changes), None, 1_700_000_000.0)
     assert caught.value.message.startswith(complaint)
 
 
@@ -56,5 +61,5 @@ def test_a_wrong_argument_is_named(changes: dict[str, Any], complaint: str) -> N
 def test_scopes_come_from_the_options_or_from_the_newest_key_of_the_name(
     changes: dict[str, Any], former: Any, scopes: list[str], roles: list[str]
 ) -> None:
-    _, record = made(asked(**changes), former)
+    _, record = made(asked(**changes), former, 0.0)
     assert (sorted(record.scopes), sorted(record.roles)) == (scopes, roles)

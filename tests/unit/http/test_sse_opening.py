@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from asya_gateway.domain.clock import own_time
 from asya_gateway.protocols.http.sse import Streams
 
 
@@ -16,7 +17,7 @@ async def test_a_reader_that_is_gone_before_the_stream_is_open_is_reported(monke
         raise ConnectionResetError("Cannot write to closing transport")
 
     monkeypatch.setattr(web.StreamResponse, "prepare", gone)
-    streams = Streams(write_timeout=1.0)
+    streams = Streams(write_timeout=1.0, clock=own_time)
     with pytest.raises(ConnectionResetError):
         async with streams.open(make_mocked_request("GET", "/stream/x")):
             pytest.fail("there is no stream")

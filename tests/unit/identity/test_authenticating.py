@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from typing_extensions import override
 
+from asya_gateway.domain.clock import own_time
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.ports import Credentials
@@ -37,7 +38,7 @@ class Tokens:
 
 async def test_a_good_credential_is_judged_once_until_everything_is_forgotten() -> None:
     tokens = Tokens("t-")
-    gate = Authenticating([], [tokens])
+    gate = Authenticating([], [tokens], clock=own_time)
     presented = Credentials(bearer="t-1")
     assert gate.recall("Bearer t-1") is None
     found = await gate.authenticate(presented)
@@ -51,8 +52,19 @@ async def test_a_good_credential_is_judged_once_until_everything_is_forgotten() 
 
 
 async def test_a_credential_is_not_remembered_beyond_its_end() -> None:
-    gate = Authenticating([], [Tokens("t-", expires_in=-0.001)])
+    gate = Authenticating([], [Tokens("t-", expires_in=-0.001)], clock=own_time)
     await gate.authenticate(Credentials(bearer="t-1"))
+    assert gate.recall("Bearer t-1") is None
+
+
+async def test_a_credential_ends_by_the_clock_that_the_gateway_is_given() -> None:
+    """The database's: this machine's own may be wrong by minutes."""
+    now = time.time() + 90
+    gate = Authenticating([], [Tokens("t-", expires_in=100)], clock=lambda: now)
+    found = await gate.authenticate(Credentials(bearer="t-1"))
+    now += 9
+    assert gate.recall("Bearer t-1") is found
+    now += 2
     assert gate.recall("Bearer t-1") is None
 
 
@@ -63,7 +75,7 @@ async def test_what_is_forgotten_while_a_credential_is_judged_does_not_come_back
             gate.forget()
             return await super().verify(token)
 
-    gate = Authenticating([], [Revoked("t-")])
+    gate = Authenticating([], [Revoked("t-")], clock=own_time)
     await gate.authenticate(Credentials(bearer="t-1"))
     assert gate.recall("Bearer t-1") is None
 
@@ -76,7 +88,7 @@ async def test_a_revocation_forgets_what_it_ends_and_nothing_else() -> None:
                 gate.drop(frozenset({"grant:t-late"}))
             return replace(await super().verify(token), revocables=frozenset({f"grant:{token}", "client:c"}))
 
-    gate, told = Authenticating([], [Granted("t-")]), list[str]()
+    gate, told = Authenticating([], [Granted("t-")], clock=own_time), list[str]()
     gate.watch(lambda: told.append("changed"))
     for each in ("t-1", "t-2", "t-late"):
         await gate.authenticate(Credentials(bearer=each))
@@ -91,7 +103,7 @@ async def test_a_revocation_forgets_what_it_ends_and_nothing_else() -> None:
 async def test_bad_credentials_take_no_room_and_good_ones_a_bounded_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticating, "REMEMBERED", 2)
     tokens = Tokens("t-")
-    gate = Authenticating([], [tokens])
+    gate = Authenticating([], [tokens], clock=own_time)
     for bad in range(10):
         with pytest.raises(Unauthenticated):
             await gate.authenticate(Credentials(bearer=f"bad-{bad}"))
@@ -114,12 +126,12 @@ async def test_bad_credentials_take_no_room_and_good_ones_a_bounded_one(monkeypa
 async def test_of_several_credentials_one_good_one_suffices_and_of_two_the_bearer_counts(
     bearer: str | None, api_key: str | None, owner: str
 ) -> None:
-    gate = Authenticating([Tokens("k-")], [Tokens("t-")])
+    gate = Authenticating([Tokens("k-")], [Tokens("t-")], clock=own_time)
     assert (await gate.authenticate(Credentials(bearer, api_key))).owner == owner
 
 
 async def test_a_token_is_no_api_key_even_if_it_is_remembered_as_a_token() -> None:
-    gate = Authenticating([Tokens("k-")], [Tokens("t-")])
+    gate = Authenticating([Tokens("k-")], [Tokens("t-")], clock=own_time)
     await gate.authenticate(Credentials(bearer="t-1"))
     assert gate.recall("X-API-Key t-1") is None
     with pytest.raises(Unauthenticated):
@@ -130,7 +142,7 @@ async def test_a_token_is_no_api_key_even_if_it_is_remembered_as_a_token() -> No
     "credentials", [Credentials("away-1", "bad"), Credentials("bad", "away-1"), Credentials("away-1")]
 )
 async def test_a_credential_that_cannot_be_judged_is_not_called_bad(credentials: Credentials) -> None:
-    gate = Authenticating([Tokens("k-")], [Tokens("t-")])
+    gate = Authenticating([Tokens("k-")], [Tokens("t-")], clock=own_time)
     with pytest.raises(Unavailable):
         await gate.authenticate(credentials)
 
@@ -158,7 +170,7 @@ def test_credentials_never_show_themselves() -> None:
 async def test_nobody_is_called_a_stranger_while_the_database_is_away() -> None:
     """A client that got 401 would renew its token, which fails too, and throw its registration away."""
     away = False
-    gate = Authenticating([Tokens("k-")], [Tokens("t-")], uncertain=lambda: away)
+    gate = Authenticating([Tokens("k-")], [Tokens("t-")], uncertain=lambda: away, clock=own_time)
     for credentials in (Credentials("bad"), Credentials(None, "bad"), Credentials("bad", "bad")):
         with pytest.raises(Unauthenticated):
             await gate.authenticate(credentials)

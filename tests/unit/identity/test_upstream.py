@@ -9,6 +9,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from asya_crds import jsontext
+from asya_gateway.domain.clock import own_time
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.oauth.logins import LoginSecrets
 from asya_gateway.identity.jwt.key_set import KeySet
@@ -57,7 +58,7 @@ class FakeProvider:
     def upstream(self, secret_file: Path | None = None, issuer: str = ISSUER) -> Upstream:
         provider = Provider("corp", issuer, "me&you", ("openid", "email"), Origin.of(URL(issuer)), secret_file)
         callback = "https://gateway.example/oauth/callback"
-        return Upstream(provider, NoKeys(), self, callback, monotonic=lambda: self.now)
+        return Upstream(provider, NoKeys(), self, callback, clock=own_time, monotonic=lambda: self.now)
 
 
 async def test_a_person_is_sent_to_the_endpoint_of_the_metadata() -> None:

@@ -55,18 +55,18 @@ def test_a_task_is_kept_without_limit_until_it_has_ended() -> None:
 
 
 def test_an_older_task_is_polled_less_often() -> None:
-    intervals = [poll_interval(RUNNING, BEGAN + timedelta(seconds=age)) for age in (-5, 0, 29, 31, 86_400)]
+    intervals = [poll_interval(RUNNING, BEGAN.timestamp() + age) for age in (-5, 0, 29, 31, 86_400)]
     assert intervals == sorted(intervals)
     assert intervals[0] == 1_000 < intervals[-1]
 
 
 def test_the_dialects_differ_in_two_names() -> None:
     for dialect, definition, version in ((EXTENSION, "Task", EXT_TASKS), (EXPERIMENTAL, "Task", "2025-11-25")):
-        members = task_members(RUNNING, McpStatus.WORKING, "at work", dialect, 60)
+        members = task_members(RUNNING, McpStatus.WORKING, "at work", dialect, 60, BEGAN.timestamp())
         conforms(members, definition, version)
         assert members[dialect.ttl] is None
         assert members["createdAt"] == "2026-01-01T00:00:00.000000Z"
-    assert "statusMessage" not in task_members(RUNNING, McpStatus.WORKING, None, EXTENSION, 60)
+    assert "statusMessage" not in task_members(RUNNING, McpStatus.WORKING, None, EXTENSION, 60, BEGAN.timestamp())
 
 
 def test_a_message_is_the_errors_or_the_last_reports() -> None:

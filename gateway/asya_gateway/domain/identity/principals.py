@@ -1,6 +1,5 @@
 """Who makes a request."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
@@ -50,7 +49,7 @@ class Principal:
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Verified claims and profile, for roles and for actors; never a credential."""
     expires_at: float | None = None
-    """Unix time in seconds at which its credential ends."""
+    """Unix time in seconds at which its credential ends, by the database's clock."""
     revocables: frozenset[str] = frozenset()
     """Subjects whose revocation ends this principal: `key:<id>`, `grant:<id>`, `client:<hash>`."""
     roles: frozenset[str] = frozenset()
@@ -85,9 +84,9 @@ Caller = OpenCaller | Principal
 """Who calls an external route."""
 
 
-def has_expired(caller: Caller) -> bool:
-    """Whether the caller's credential has ended."""
-    return isinstance(caller, Principal) and caller.expires_at is not None and caller.expires_at <= time.time()
+def has_expired(caller: Caller, now: float) -> bool:
+    """Whether the caller's credential has ended, by the database's clock."""
+    return isinstance(caller, Principal) and caller.expires_at is not None and caller.expires_at <= now
 
 
 Asker = Caller | Program

@@ -1,10 +1,10 @@
 """Verifies tokens of other issuers."""
 
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.principals import Principal, Via
 from asya_gateway.domain.identity.scopes import COMMON_SCOPES, is_known, rights_of
@@ -37,12 +37,11 @@ class IssuersTokens:
     """Implements BearerVerifier for JWTs of these issuers.
 
     A token holds the scopes of its `scope` and `scp`. If `roles_decide` is false and it names no scope of the gateway,
-    it holds the common ones: whoever trusts an issuer and says nothing else lets its users in.
+    it holds the common ones: whoever trusts an issuer and says nothing else lets its users in. `clock` tells the
+    database's time, so that every pod judges a token alike.
     """
 
-    def __init__(
-        self, issuers: Sequence[Issuer], *, roles_decide: bool, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, issuers: Sequence[Issuer], *, roles_decide: bool, clock: Clock) -> None:
         self._issuers = {each.url: each for each in issuers}
         self._roles_decide = roles_decide
         self._clock = clock

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from aiohttp import web
 
+from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.protocols.http.held_requests import PRESENCE
 
@@ -70,11 +70,11 @@ class EventStream:
         finally:
             self.writing_since = None
 
-    @property
-    def expired(self) -> bool:
-        """Whether its caller's credential has ended. A stream that carries the answer to a running call goes on."""
+    def expired(self, now: float) -> bool:
+        """Whether its caller's credential has ended, by the database's clock. A stream that carries the answer to a
+        running call goes on."""
         at = None if self.presence is None or self.survives_drain else self.presence.expires_at
-        return at is not None and at <= time.time()
+        return at is not None and at <= now
 
     def abort(self) -> None:
         """Close the connection at once; further writes raise ConnectionError."""
@@ -90,10 +90,11 @@ class EventStream:
 
 
 class Streams:
-    """All open streams of this process."""
+    """All open streams of this process. `clock` tells the database's time, by which credentials end."""
 
-    def __init__(self, *, write_timeout: float) -> None:
+    def __init__(self, *, write_timeout: float, clock: Clock) -> None:
         self._write_timeout = write_timeout
+        self._clock = clock
         self._open: set[EventStream] = set()
         self._draining = False
         self._watchdog: asyncio.Task[None] | None = None
@@ -172,5 +173,5 @@ class Streams:
             for stream in tuple(self._open):
                 if stream.writing_since is not None and stream.writing_since < late:
                     stream.abort()
-                elif stream.expired:
+                elif stream.expired(self._clock()):
                     stream.end(EXPIRED)

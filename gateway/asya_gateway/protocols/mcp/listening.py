@@ -64,7 +64,7 @@ class Listening:
             await channel.notify(
                 self._message(Notice("subscriptions/acknowledged", {"notifications": self._honoured()}))
             )
-            while not self._context.closing() and not has_expired(self._caller):
+            while not self._context.closing() and not self._expired():
                 if rights.is_set() and not await self._renewed(rights):
                     break
                 if not await self._tell(channel) and not await _within(woken, TICK):
@@ -96,6 +96,9 @@ class Listening:
         for topic in self._topics:
             topic.renewed(self._caller)
         return True
+
+    def _expired(self) -> bool:
+        return has_expired(self._caller, self._context.tasks.clock())
 
     def abandon(self) -> None:
         """Nothing to clean up."""

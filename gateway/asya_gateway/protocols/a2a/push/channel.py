@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.destinations import DELIVERED, NO_LIVE_KEY, Destination, HostSays, Outcome
 from asya_gateway.domain.sealing import Sealing
 from asya_gateway.domain.task import TaskUpdate
@@ -21,12 +22,13 @@ TROUBLES = frozenset({408, 421, 429})
 
 
 class PushChannel:
-    """The domain's Channel for push notifications."""
+    """The domain's Channel for push notifications. `clock` tells the time by which a receiver's Retry-After counts."""
 
     name = CHANNEL
 
-    def __init__(self, client: OutboundClient, sealing: Sealing) -> None:
+    def __init__(self, client: OutboundClient, sealing: Sealing, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
         self._sealing = sealing
 
     def wants(self, update: TaskUpdate, before: str) -> bool:
@@ -54,7 +56,7 @@ class PushChannel:
             return Outcome(error.reason)
         except OutboundError as error:
             return Outcome(error.reason, host=HostSays.NOTHING)
-        return judged(answer, datetime.now(UTC))
+        return judged(answer, datetime.fromtimestamp(self._clock(), UTC))
 
 
 def judged(answer: Answer, now: datetime) -> Outcome:

@@ -164,7 +164,7 @@ def _listed(context: RequestContext, task: TaskHead) -> dict[str, Any]:
 
 
 def _members(context: RequestContext, task: TaskHead, status: McpStatus, message: str | None) -> dict[str, Any]:
-    return task_members(task, status, message, EXPERIMENTAL, context.settings.retention_tasks)
+    return task_members(task, status, message, EXPERIMENTAL, context.settings.retention_tasks, context.tasks.clock())
 
 
 def cursor_of(created_at: datetime, task_id: str) -> str:

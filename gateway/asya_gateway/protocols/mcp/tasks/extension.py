@@ -100,4 +100,4 @@ async def _error_of(context: RequestContext, task: Task) -> dict[str, Any]:
 
 
 def _members(context: RequestContext, task: TaskHead, status: McpStatus, message: str | None) -> dict[str, Any]:
-    return task_members(task, status, message, EXTENSION, context.settings.retention_tasks)
+    return task_members(task, status, message, EXTENSION, context.settings.retention_tasks, context.tasks.clock())

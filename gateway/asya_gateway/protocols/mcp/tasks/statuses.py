@@ -5,7 +5,6 @@ extension ("This status MUST NOT be used for non-JSON-RPC errors") and `failed` 
 where the tool call result has isError set to true").
 """
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -67,9 +66,10 @@ def message_of(task: TaskHead) -> str | None:
 
 
 def task_members(
-    task: TaskHead, status: McpStatus, message: str | None, dialect: Dialect, retention: float
+    task: TaskHead, status: McpStatus, message: str | None, dialect: Dialect, retention: float, now: float
 ) -> dict[str, Any]:
-    """The members of a Task object. `retention` is how many seconds an ended task is kept."""
+    """The members of a Task object. `retention` is how many seconds an ended task is kept, `now` the database's
+    time."""
     return {
         "taskId": task.id,
         "status": status.value,
@@ -77,7 +77,7 @@ def task_members(
         "createdAt": format_time(task.created_at),
         "lastUpdatedAt": format_time(task.updated_at),
         dialect.ttl: ttl_of(task, retention),
-        dialect.poll: poll_interval(task, datetime.now(UTC)),
+        dialect.poll: poll_interval(task, now),
     }
 
 
@@ -89,6 +89,6 @@ def ttl_of(task: TaskHead, retention: float) -> int | None:
     return int(((task.finished_at - task.created_at).total_seconds() + retention) * 1000)
 
 
-def poll_interval(task: TaskHead, now: datetime) -> int:
+def poll_interval(task: TaskHead, now: float) -> int:
     """Suggested milliseconds until the next poll."""
-    return POLL if (now - task.created_at).total_seconds() < YOUNG else POLL_LATER
+    return POLL if now - task.created_at.timestamp() < YOUNG else POLL_LATER

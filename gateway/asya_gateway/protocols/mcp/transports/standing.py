@@ -122,7 +122,8 @@ class StandingStream(News):
 
     async def _goes_on(self) -> bool:
         """Whether the stream stays open; takes over what the caller may do now."""
-        if self._farewell is not None or self._context.closing() or has_expired(self._caller):
+        expired = has_expired(self._caller, self._context.tasks.clock())
+        if self._farewell is not None or self._context.closing() or expired:
             return False
         return not self._rights.is_set() or await self._renewed()
 
