@@ -196,10 +196,10 @@ async def test_a_stream_that_broke_goes_on_at_another_replica_with_the_question(
     """transports, "Resumability": the same request is sent again, under its id, only if it was not received."""
     client = await connect(*pair)
     async with client.call("name", {"who": "x"}, pair[0], id="call") as stream:
+        primed = await stream.next()
+        assert primed is not None
         request = await asked(stream)
-        seen = stream.last_id
-    primed = seen.rsplit("-", 2)[0] + "-0-0" if seen else None
-    async with client.listen(pair[1], last=primed) as again:
+    async with client.listen(pair[1], last=primed.id) as again:
         assert (await asked(again)) == request
         await client.respond(request["id"], ALICE, pair[0])
         task_id, payload = await payload_of(pair)

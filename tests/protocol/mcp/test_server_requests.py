@@ -431,6 +431,57 @@ async def test_an_event_id_is_good_in_its_session_only(pair: list[Gateway]) -> N
         await unknown(other, pair[1], last)
 
 
+async def test_an_event_id_of_another_session_is_unknown_to_one_with_a_call_of_the_same_id(pair: list[Gateway]) -> None:
+    """SDKs count their requests from 0 on, so that calls of two sessions often have one id."""
+    one, other = await connect(*pair), await connect(*pair)
+    async with one.call("anything", at=pair[0], id=9) as its, other.call("anything", at=pair[0], id=9) as theirs:
+        await its.next()
+        await theirs.next()
+        for gateway in pair:
+            await unknown(one, gateway, theirs.last_id or "")
+            await unknown(other, gateway, its.last_id or "")
+    async with one.listen(pair[0]) as standing:
+        await standing.next()
+        for gateway in pair:
+            await unknown(other, gateway, standing.last_id or "")
+
+
+async def test_no_two_events_of_a_session_have_one_id(pair: list[Gateway]) -> None:
+    """transports, "Resumability and Redelivery": "the ID MUST be globally unique across all streams within that
+    session"."""
+    client, actor = await connect(*pair), Actor(pair[0])
+    await client.ask("logging/setLevel", {"level": "debug"})
+    seen: list[str | None] = []
+    for _ in range(2):
+        async with client.listen(pair[0]) as standing:
+            await standing.next()
+            seen.append(standing.last_id)
+    async with client.call("anything", at=pair[0], token="t") as stream:
+        task_id, _ = await actor.take()
+        first = await stream.next()
+        assert first is not None
+        seen.append(first.id)
+        for n in range(3):
+            await actor.fly(task_id, {"log": {"level": "info", "data": n}})
+        await pair[0].post(f"/mesh/{task_id}/progress", pause_body(task_id, {"inputs": {"a": NAME, "b": FOLDERS}}))
+        asked = 0
+        while asked < 2:
+            event = await stream.next()
+            assert event is not None
+            seen.append(event.id)
+            asked += "id" in event.data
+        # Both requests are withdrawn at once, at one place of every log.
+        await pair[1].post(f"/tasks/{task_id}/cancel", {})
+        seen += [event.id async for event in events(stream)][:-1]
+    for _ in range(2):
+        async with client.listen(pair[1], last=first.id) as again:
+            await again.next()
+            seen.append(again.last_id)
+    assert None not in seen
+    assert len(seen) > 10
+    assert len(set(seen)) == len(seen)
+
+
 async def test_a_canceled_call_does_not_go_on(pair: list[Gateway]) -> None:
     client, actor = await connect(*pair), Actor(pair[0])
     async with client.call("anything", at=pair[0], id=9) as stream:

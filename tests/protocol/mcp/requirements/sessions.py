@@ -156,8 +156,9 @@ REQUIREMENTS = (
         "If present, the ID MUST be globally unique across all streams within that session",
         tests=tests_of(
             SERVER_REQUESTS,
-            "test_a_call_goes_on_at_another_replica_without_a_gap_or_a_repetition",
+            "test_no_two_events_of_a_session_have_one_id",
             "test_an_event_id_is_good_in_its_session_only",
+            "test_an_event_id_of_another_session_is_unknown_to_one_with_a_call_of_the_same_id",
         ),
     ),
     Requirement(

@@ -100,12 +100,12 @@ class SessionCall(News):
         if not self.resumable:
             return None
         seq, progress = self.where()
-        return Place(seq, self._number, progress).event_id(self.request)
+        return Place(seq, self._number, progress).event_id(self.session, self.request)
 
     @property
     def first_event_id(self) -> str | None:
         """The id of an event before everything that is sent on this connection; None if the stream cannot go on."""
-        return (self.resumed_at or Place()).event_id(self.request) if self.resumable else None
+        return (self.resumed_at or Place()).event_id(self.session, self.request) if self.resumable else None
 
     @contextmanager
     def attended(self) -> Iterator[None]:

@@ -38,9 +38,11 @@ async def open_stream(http: web.Request) -> web.StreamResponse:
         last = http.headers.getall(LAST_EVENT_ID, [])
         if not last:
             return await _stand(http, session, revision, None)
-        if (standing := read_standing_id(last[0])) is not None:
+        if len(last) > 1:
+            raise EventUnknown
+        if (standing := read_standing_id(session, last[0])) is not None:
             return await _stand(http, session, revision, standing)
-        if len(last) > 1 or (found := read_event_id(last[0])) is None:
+        if (found := read_event_id(session, last[0])) is None:
             raise EventUnknown
         return await resume(http, session, *found, revision)
     except RpcError as error:

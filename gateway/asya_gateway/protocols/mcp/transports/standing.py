@@ -148,7 +148,8 @@ class StandingStream(News):
 
     @property
     def _event_id(self) -> str:
-        return Standing(self._context.flows.table.generation, self._sent, self._tasks.asked).event_id
+        standing = Standing(self._context.flows.table.generation, self._sent, self._tasks.asked)
+        return standing.event_id(self._session)
 
     def _rights_changed(self) -> None:
         self._rights.set()
