@@ -192,9 +192,10 @@ async def test_a_credential_answers_and_cancels_what_it_could_call(
     lesser = replace(client, headers=await asking.lesser("alice", scopes))
     async with question(asking, client) as (stream, asked):
         for attempt in attempts(asked["id"], 5, answer):
-            status, refusal = await lesser.send(attempt, gateway)
-            assert status == 403, refusal
-            assert refusal["error"]["data"]["required_scopes"] == ["mcp:invoke"]
+            async with lesser.post(attempt, gateway) as response:
+                assert response.status == 403, await response.text()
+                assert 'scope="mcp:invoke"' in response.headers["WWW-Authenticate"]
+                assert (await response.json())["error"]["data"]["required_scopes"] == ["mcp:invoke"]
         # The request is open as before, and the call goes on with the answer of a key that may give it.
         await client.respond(asked["id"], answer, gateway)
         handed = [each.running.handed for each in asking.gateways]

@@ -189,9 +189,10 @@ def respond(settled: Settled, accepted: AcceptedForms) -> web.Response:
     return web.Response(status=settled.status, body=event_bytes(settled.text, event="message"), headers=headers)
 
 
-def refuse(error: RpcError, id: Id | None, *, stateless: bool) -> web.Response:
-    """The response to a message that is not a valid request."""
-    return respond(Settled.failed(error, id, stateless=stateless), AcceptedForms(json=True, stream=False))
+def refuse(error: RpcError, id: Id | None, *, stateless: bool, challenges: Challenges | None = None) -> web.Response:
+    """The response to a message that is not a valid request, or that its caller may not send."""
+    settled = Settled.failed(error, id, stateless=stateless, challenges=challenges)
+    return respond(settled, AcceptedForms(json=True, stream=False))
 
 
 def batch_text(messages: list[Settled]) -> JsonText:

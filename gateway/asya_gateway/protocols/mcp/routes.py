@@ -9,6 +9,7 @@ from asya_gateway.protocols.http.accept import AcceptedForms, check_content_type
 from asya_gateway.protocols.http.bodies import read_json
 from asya_gateway.protocols.http.jsonrpc import (
     PARSE_ERROR,
+    Id,
     InvalidMessage,
     Message,
     Notification,
@@ -17,7 +18,7 @@ from asya_gateway.protocols.http.jsonrpc import (
     RpcError,
     parse_message,
 )
-from asya_gateway.protocols.http.keys import SETTINGS
+from asya_gateway.protocols.http.keys import ADMISSION, SETTINGS
 from asya_gateway.protocols.http.policies import Audience, Policy, add_route
 from asya_gateway.protocols.mcp.answering import answer, refuse
 from asya_gateway.protocols.mcp.errors import InvalidParams, Unanswerable
@@ -102,7 +103,7 @@ async def _dispatch(http: web.Request, message: Message, accepted: AcceptedForms
         # has an HTTP error in both (2025-11-25, transports, "Sending Messages to the Server").
         return refuse(error, id, stateless=id is None or _looks_stateless(http))
     except RpcError as error:
-        return refuse(error, id, stateless=stateless)
+        return _refuse(http, error, id, stateless=stateless)
     try:
         match message:
             case Notification():
@@ -110,7 +111,13 @@ async def _dispatch(http: web.Request, message: Message, accepted: AcceptedForms
             case Request():
                 return await (_stateless if stateless else handshake.request)(http, message, accepted)
     except RpcError as error:
-        return refuse(error, id, stateless=stateless)
+        return _refuse(http, error, id, stateless=stateless)
+
+
+def _refuse(http: web.Request, error: RpcError, id: Id | None, *, stateless: bool) -> web.Response:
+    """A caller without the scopes for its message learns which these are."""
+    challenges = http.app[ADMISSION].challenges.at(http.path)
+    return refuse(error, id, stateless=stateless, challenges=challenges)
 
 
 async def _stateless(http: web.Request, request: Request, accepted: AcceptedForms) -> web.StreamResponse:
