@@ -28,6 +28,12 @@ CONSENT_AT: dict[str, Any] = {
         "elicitationId": "e",
     },
 }
+AT_A_URL: dict[str, Any] = {
+    "prompt": "Approve it",
+    "url": "https://approvals.example/1",
+    "schema": {"type": "object", "properties": {"lines": {"type": "array", "items": {"type": "object"}}}},
+}
+"""A plain question that no form can carry."""
 ALL_KINDS = {"name": NAME, "summary": SUMMARY, "folders": FOLDERS, "sign_in": CONSENT_AT}
 
 SAMPLED = {"role": "assistant", "content": {"type": "text", "text": "short"}, "model": "m", "stopReason": "endTurn"}

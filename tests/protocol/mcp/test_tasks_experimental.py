@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.gateway import Gateway, Reader
+from tests.support.inputs import AT_A_URL, pause_body
 from tests.support.mcp import BOTH, Actor, ask_old, conforms, message, open_post, start_mcp
 from tests.support.mcp_sessions import Stream, connect, replicas
 from tests.support.mcp_tasks import in_background, pause
@@ -205,6 +206,30 @@ async def test_what_its_task_waits_for_is_asked_for_it_in_a_session(database_url
             await actor.end(task_id, result="done")
             last = await stream.message()
             assert (last["id"], last["result"]["_meta"][RELATED]) == (7, {"taskId": task_id})
+
+
+async def test_what_ends_a_question_of_a_task_says_whose_it_is(database_url: str) -> None:
+    """Associating Task-Related Messages: 'All requests, notifications, and responses related to a task MUST include the
+    io.modelcontextprotocol/related-task key in their _meta field'."""
+    async with replicas(database_url, public_url="https://gateway.example") as pair:
+        client, actor = await connect(*pair), Actor(pair[0])
+        created = await client.ask("tools/call", {"name": "anything", "arguments": {}, "task": {}}, at=pair[0])
+        task_id = created["task"]["taskId"]
+        await actor.take()
+        async with client.post(message("tasks/result", {"taskId": task_id}, 7), pair[1]) as response:
+            stream = Stream(response)
+            status, _ = await pair[0].post(f"/mesh/{task_id}/progress", pause_body(task_id, AT_A_URL))
+            assert status == 200
+            asked = await stream.message()
+            assert asked["params"]["url"] == AT_A_URL["url"]
+            status, _ = await pair[0].post(f"/tasks/{task_id}/resume", {"answer": {"lines": []}})
+            assert status == 200
+            told = [await stream.message() for _ in range(2)]
+        conforms(told[0], "CancelledNotification", VERSION)
+        conforms(told[1], "ElicitationCompleteNotification", VERSION)
+        assert told[1]["params"]["elicitationId"] == asked["params"]["elicitationId"]
+        for each in (asked, *told):
+            assert each["params"]["_meta"] == {RELATED: {"taskId": task_id}}
 
 
 async def test_the_tools_own_error_fails_its_task_with_its_text(gateway: Gateway, actor: Actor) -> None:

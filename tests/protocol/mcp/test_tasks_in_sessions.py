@@ -10,7 +10,7 @@ import pytest
 
 from asya_gateway.protocols.mcp.tasks import standing_questions
 from tests.support.gateway import Gateway
-from tests.support.inputs import NAME, pause_body
+from tests.support.inputs import AT_A_URL, NAME, pause_body
 from tests.support.mcp import Actor, conforms, message
 from tests.support.mcp_sessions import Client, Stream, connect, replicas
 from tests.support.waiting import until
@@ -233,22 +233,20 @@ async def test_a_stream_that_comes_back_asks_what_had_not_arrived_and_withdraws_
 
 async def test_the_end_of_a_question_at_a_url_is_told(pair: list[Gateway], at_once: None) -> None:
     """client/elicitation, "Completion Notifications for URL Mode Elicitation"."""
-    question = {
-        "prompt": "Approve it",
-        "url": "https://approvals.example/1",
-        "schema": {"type": "object", "properties": {"lines": {"type": "array", "items": {"type": "object"}}}},
-    }
     client, actor = await connect(*pair), Actor(pair[0])
     async with client.listen(pair[1]) as stream:
         await stream.next()
         task_id = await made(client, actor)
-        status, _ = await pair[0].post(f"/mesh/{task_id}/progress", pause_body(task_id, question))
+        status, _ = await pair[0].post(f"/mesh/{task_id}/progress", pause_body(task_id, AT_A_URL))
         assert status == 200
         asked = await next_of(stream, "elicitation/create")
-        assert asked["params"]["url"] == "https://approvals.example/1"
+        assert asked["params"]["url"] == AT_A_URL["url"]
         status, _ = await pair[0].post(f"/tasks/{task_id}/resume", {"answer": {"lines": []}})
         assert status == 200
-        assert (await next_of(stream, "notifications/cancelled"))["params"]["requestId"] == asked["id"]
+        withdrawn = await next_of(stream, "notifications/cancelled")
+        assert withdrawn["params"]["requestId"] == asked["id"]
         complete = await next_of(stream, "notifications/elicitation/complete")
         conforms(complete, "ElicitationCompleteNotification", VERSION)
         assert complete["params"]["elicitationId"] == asked["params"]["elicitationId"]
+        for each in (asked, withdrawn, complete):
+            assert each["params"]["_meta"] == {RELATED: {"taskId": task_id}}

@@ -185,7 +185,8 @@ class TestUrls:
         conforms(whole, "URLElicitationRequiredError", "2025-11-25")
         assert error.data is not None
         assert [each["url"] for each in error.data["elicitations"]] == [CONSENT_AT["params"]["url"]]
-        conforms(jsontext.loads(complete("e")), "ElicitationCompleteNotification", "2025-11-25")
+        said = complete({"elicitationId": "e"})
+        conforms(jsontext.loads(said), "ElicitationCompleteNotification", "2025-11-25")
 
 
 @given(

@@ -15,6 +15,7 @@ CAPABILITIES_KEY = PREFIX + "clientCapabilities"
 CLIENT_KEY = PREFIX + "clientInfo"
 LOG_LEVEL_KEY = PREFIX + "logLevel"
 SUBSCRIPTION_KEY = PREFIX + "subscriptionId"
+RELATED_TASK_KEY = PREFIX + "related-task"
 
 LOG_LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
 
@@ -53,6 +54,14 @@ def read_request_meta(params: Mapping[str, Any]) -> RequestMeta:
     if level is not None and not (isinstance(level, str) and level in LOG_LEVELS):
         raise InvalidParams(f"params._meta: expected {LOG_LEVEL_KEY} to be one of {', '.join(sorted(LOG_LEVELS))}")
     return RequestMeta(version, capabilities)
+
+
+def related_task(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What messages about a request of ours have in common with it: the task that it belongs to (2025-11-25, tasks,
+    "Associating Task-Related Messages"). Empty for a request of no such task."""
+    meta = params.get("_meta")
+    found = meta.get(RELATED_TASK_KEY) if isinstance(meta, Mapping) else None
+    return {} if found is None else {"_meta": {RELATED_TASK_KEY: found}}
 
 
 def progress_token(meta: Mapping[str, Any]) -> ProgressToken | None:

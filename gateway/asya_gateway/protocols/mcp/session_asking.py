@@ -16,7 +16,7 @@ from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.forms import asks_of
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for, spent
-from asya_gateway.protocols.mcp.url_elicitation import complete, is_at_url
+from asya_gateway.protocols.mcp.url_elicitation import complete
 from asya_gateway.protocols.mcp.versions import Revision
 
 
@@ -66,7 +66,7 @@ class Question:
         asked = await self._call.ask(requests, self._channel.notify)
         if asked is None:
             return False
-        urls = [request["params"] for request in asks.requests.values() if is_at_url(request)]
+        urls = [each.params for each in requests if each.params.get("mode") == "url"]
         moving = asyncio.create_task(self._moved(), name="waiting task")
         moving.add_done_callback(lambda _: self._call.requests())
         try:
@@ -129,7 +129,7 @@ class Question:
         """2025-11-25 tells the client that an elicitation at a URL has ended."""
         for params in urls:
             if self._context.revision is Revision.NOVEMBER_2025 and "elicitationId" in params:
-                await self._channel.notify(complete(params["elicitationId"]))
+                await self._channel.notify(complete(params))
 
     @property
     def _pause_id(self) -> str:

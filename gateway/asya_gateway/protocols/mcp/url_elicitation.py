@@ -1,15 +1,15 @@
 """What 2025-11-25 has for elicitations at a URL besides the request: the notification of their end, and an error that
 asks a client to go there before it calls again. 2026-07-28 has neither."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asya_crds import jsontext
 from asya_gateway.domain.task import JsonText, TaskHead
-from asya_gateway.protocols.http.jsonrpc import RpcError
+from asya_gateway.protocols.http.jsonrpc import RpcError, notification_text
 from asya_gateway.protocols.mcp.forms import InputRequest, asks_of
 from asya_gateway.protocols.mcp.idempotency import key_of
 from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.request_meta import related_task
 from asya_gateway.protocols.mcp.session_answers import SURFACE
 from asya_gateway.protocols.mcp.versions import Revision
 
@@ -48,7 +48,11 @@ def is_at_url(request: InputRequest) -> bool:
     return bool(request.get("params", {}).get("mode") == "url")
 
 
-def complete(elicitation: str) -> JsonText:
-    """The notification that an elicitation at a URL has ended, whichever way."""
-    message: dict[str, Any] = {"jsonrpc": "2.0", "method": COMPLETE, "params": {"elicitationId": elicitation}}
-    return jsontext.dumps(message)
+def complete(asked: Mapping[str, Any]) -> JsonText:
+    """The notification that an elicitation at a URL has ended, whichever way. `asked` are the params of its request."""
+    return notification_text(COMPLETE, ended(asked))
+
+
+def ended(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The params of that notification."""
+    return {"elicitationId": asked["elicitationId"], **related_task(asked)}

@@ -101,10 +101,11 @@ UPDATE mcp_server_requests SET ended_at = clock_timestamp(), outcome = 'withdraw
 WHERE session = $1 AND id = ANY ($2) AND ended_at IS NULL RETURNING {_COLUMNS}
 """
 
-# What was said is not read: a log may have many large answers, and whoever goes on with a stream needs none of them.
+# What was said is not read: a log may have many large answers, and whoever goes on with a stream needs none of them. Of
+# a withdrawn request only `_meta` is needed, which is told with its withdrawal.
 _OF_STREAM = """
-SELECT session, id, number, stream, purpose, method, '{}'::json AS params, state, outcome, NULL::json AS response,
-       false AS held
+SELECT session, id, number, stream, purpose, method, state, outcome, NULL::json AS response, false AS held,
+       CASE outcome WHEN 'withdrawn' THEN json_build_object('_meta', params -> '_meta') ELSE '{}' END AS params
 FROM mcp_server_requests WHERE session = $1 AND stream = $2 ORDER BY number
 """
 

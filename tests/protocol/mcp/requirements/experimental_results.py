@@ -23,6 +23,7 @@ REQUIREMENTS = (
             "test_the_result_is_waited_for_and_says_whose_it_is",
             "test_waiting_for_a_result_goes_on_with_progress",
             "test_what_its_task_waits_for_is_asked_for_it_in_a_session",
+            "test_what_ends_a_question_of_a_task_says_whose_it_is",
         )
         + tests_of(
             TASKS_IN_SESSIONS,

@@ -22,6 +22,7 @@ from asya_gateway.domain.sessions.ports import (
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.jsonrpc import Id, notification_text, request_text
+from asya_gateway.protocols.mcp.request_meta import related_task
 from asya_gateway.protocols.mcp.sessions.event_ids import Place, request_hash
 
 log = logging.getLogger(__name__)
@@ -198,13 +199,13 @@ class SessionCall(News):
     async def withdraw(self, asked: Iterable[ServerRequest], send: Sending) -> None:
         """End requests whose answers are no longer wanted, and tell the client. Raises Unavailable."""
         for each in await self._parts.requests.withdraw(self.session.key, [each.id for each in asked]):
-            await send(withdrawal(each))
+            await send(_withdrawn(each))
 
     async def repeat_withdrawals(self, send: Sending) -> None:
         """Tell a client that comes back which requests it need not answer any more. Raises Unavailable."""
         for each in await self._parts.requests.of_stream(self.session.key, self.request):
             if each.outcome == "withdrawn" and each.number <= self._number:
-                await send(withdrawal(each))
+                await send(_withdrawn(each))
 
     # What other replicas do
 
@@ -239,6 +240,11 @@ class SessionCall(News):
         self.leaving(farewell)
 
 
-def withdrawal(request: ServerRequest) -> JsonText:
-    """The notification that a request of ours need not be answered (2025-11-25, basic/utilities/cancellation)."""
-    return notification_text("notifications/cancelled", {"requestId": request.id, "reason": "answered elsewhere"})
+def withdrawal(request: ServerRequest) -> dict[str, Any]:
+    """The params of the notification that a request of ours need not be answered (2025-11-25,
+    basic/utilities/cancellation)."""
+    return {"requestId": request.id, "reason": "answered elsewhere", **related_task(request.params)}
+
+
+def _withdrawn(request: ServerRequest) -> JsonText:
+    return notification_text("notifications/cancelled", withdrawal(request))

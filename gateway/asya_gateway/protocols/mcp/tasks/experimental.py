@@ -24,14 +24,14 @@ from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.errors import LONGEST_MESSAGE, InvalidParams, MethodNotFound, bounded
 from asya_gateway.protocols.mcp.progress import beating
 from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.request_meta import RELATED_TASK_KEY
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
 from asya_gateway.protocols.mcp.tasks.inputs import asked_of
 from asya_gateway.protocols.mcp.tasks.reading import outcome_of, task_id_of, task_of
 from asya_gateway.protocols.mcp.tasks.statuses import EXPERIMENTAL, McpStatus, message_of, status_of, task_members
-from asya_gateway.protocols.mcp.versions import PREFIX, Revision
+from asya_gateway.protocols.mcp.versions import Revision
 
-RELATED_TASK = PREFIX + "related-task"
 CANCELED = "Canceled by its client"
 PAGE = 100
 LONGEST_CURSOR = 2048
@@ -118,7 +118,7 @@ class HeldResult:
         """What tools/call would have answered ("MUST return exactly what the underlying request would have returned").
         Raises TaskFailed, and Unavailable when this pod drains, so that the client asks another one."""
         context = self._context
-        related = {RELATED_TASK: {"taskId": self._task_id}}
+        related = {RELATED_TASK_KEY: {"taskId": self._task_id}}
         channel, _ = beating(channel, context.progress_token, context.settings.mcp_progress_interval, meta=related)
         limit = WaitLimit.within(UNLIMITED, context.settings, context.draining)
         task = await outcome(context, self._wait(to_end=False), channel, limit, related)

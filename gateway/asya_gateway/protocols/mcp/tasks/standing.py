@@ -24,7 +24,8 @@ from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
 from asya_gateway.protocols.mcp.following import WEIGHT, followed
 from asya_gateway.protocols.mcp.progress import TOTAL, standing_progress
 from asya_gateway.protocols.mcp.request_context import RequestContext
-from asya_gateway.protocols.mcp.tasks.experimental import RELATED_TASK, shown
+from asya_gateway.protocols.mcp.request_meta import RELATED_TASK_KEY
+from asya_gateway.protocols.mcp.tasks.experimental import shown
 from asya_gateway.protocols.mcp.tasks.standing_questions import StandingQuestions
 from asya_gateway.protocols.mcp.tasks.statuses import McpStatus, message_of
 from asya_gateway.protocols.mcp.topics import Notice
@@ -180,7 +181,7 @@ class StandingTasks:
         message = message_of(task)
         params = {"progressToken": token, "progress": value, "total": TOTAL}
         said = {} if message is None else {"message": message}
-        return [Notice("progress", {**params, **said, "_meta": {RELATED_TASK: {"taskId": task.id}}})]
+        return [Notice("progress", {**params, **said, "_meta": {RELATED_TASK_KEY: {"taskId": task.id}}})]
 
 
 def _shows(context: RequestContext, task: TaskHead) -> bool:

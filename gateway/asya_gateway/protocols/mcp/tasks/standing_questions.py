@@ -11,10 +11,11 @@ from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.mcp.forms import asks_of
 from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.request_meta import RELATED_TASK_KEY
 from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for, spent
-from asya_gateway.protocols.mcp.tasks.experimental import RELATED_TASK
+from asya_gateway.protocols.mcp.sessions.call import withdrawal
 from asya_gateway.protocols.mcp.topics import Notice
-from asya_gateway.protocols.mcp.url_elicitation import COMPLETE
+from asya_gateway.protocols.mcp.url_elicitation import COMPLETE, ended
 
 ASK_AFTER = 2.0
 """Seconds for which a question is left to tasks/result."""
@@ -85,7 +86,7 @@ class StandingQuestions:
 
     async def _ask(self, context: RequestContext, question: _Question) -> list[Notice]:
         asks = asks_of(question.task, SURFACE, context.revision, context.client, context.settings.public_url)
-        meta = {RELATED_TASK: {"taskId": question.task.id}}
+        meta = {RELATED_TASK_KEY: {"taskId": question.task.id}}
         requests = [request_for(question.task, key, request, meta) for key, request in asks.requests.items()]
         asked = await self._parts.requests.ask(self._session().key, STANDING_STREAM, requests) if requests else ()
         question.at = self._loop.time() + AGAIN_AFTER if asked is None else None
@@ -128,14 +129,13 @@ class StandingQuestions:
             return []
         withdrawn = await self._parts.requests.withdraw(self._session().key, ids)
         question.asked = [each for each in question.asked if each.id not in ids]
-        return [Notice("cancelled", {"requestId": each.id, "reason": "answered elsewhere"}) for each in withdrawn]
+        return [Notice("cancelled", withdrawal(each)) for each in withdrawn]
 
 
 def _complete(question: _Question) -> list[Notice]:
     """The end of elicitations at URLs, of which 2025-11-25 tells."""
     name = COMPLETE.removeprefix("notifications/")
-    ids = [each.params["elicitationId"] for each in question.asked if "elicitationId" in each.params]
-    return [Notice(name, {"elicitationId": each}) for each in ids]
+    return [Notice(name, ended(each.params)) for each in question.asked if "elicitationId" in each.params]
 
 
 def _pause_id(task: TaskHead) -> str | None:
