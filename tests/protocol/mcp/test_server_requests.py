@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.domain import page_room
+from asya_gateway.domain.page_room import PageRoom
 from asya_gateway.domain.sessions.ports import ServerRequest
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from tests.support.gateway import Gateway
@@ -359,6 +361,33 @@ async def test_a_client_that_comes_back_late_gets_the_result(pair: list[Gateway]
     for gateway in pair:
         async with client.listen(gateway, last=last) as stream:
             assert (await stream.message())["id"] == 9
+
+
+@pytest.mark.parametrize("without_room", [False, True], ids=["small pages", "no room at first"])
+async def test_a_client_that_comes_back_late_hears_the_whole_log_and_its_progress_ends_at_100(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch, without_room: bool
+) -> None:
+    """A log is read page by page, and has ended only with its last entry."""
+    monkeypatch.setattr(page_room, "LOG_PAGE", 1_000)
+    monkeypatch.setattr(page_room, "SMALL_PAGE", 500)
+    client, actor = await connect(*pair), Actor(pair[0])
+    said = [f"report {n}" for n in range(20)]
+    async with client.call("anything", at=pair[0], token="t", id=9) as stream:
+        task_id, _ = await actor.take()
+        await stream.next()
+        last = stream.last_id
+    for text in said:
+        await actor.report(task_id, "processing", message=text)
+    await actor.end(task_id, result=1)
+    if without_room:
+        at_once, refusals = PageRoom.at_once, iter([0])
+        monkeypatch.setattr(PageRoom, "at_once", lambda room: next(refusals, None) is None and at_once(room) or 0)
+    async with client.listen(pair[1], last=last) as stream:
+        seen = [event.data async for event in events(stream) if event.data is not None]
+    told = [each["params"] for each in seen[:-1]]
+    assert [each["message"] for each in told if each.get("message") in said] == said
+    assert told[-1]["progress"] == 100
+    assert (seen[-1]["id"], "result" in seen[-1]) == (9, True)
 
 
 async def test_an_open_question_goes_on_at_another_replica(pair: list[Gateway]) -> None:

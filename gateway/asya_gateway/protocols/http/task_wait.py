@@ -90,18 +90,22 @@ class TaskWait:
 
     async def _follow(self, channel: Channel, limit: WaitLimit) -> Task | None:
         tasks, caller = self._tasks, self._caller
+        last, ended = 0, False
         items = tasks.follow(self._task_id, caller, after=self.seen, keepalive=limit.tick, fly=self._live)
         async with aclosing(items):
             async for item in items:
                 await self._pass_on(item, channel)
-                status, item = _status_of(item), None
+                if isinstance(item, Snapshot):
+                    # Whoever is told of the log hears all of it that was stored before it is told how the task stands.
+                    last, ended = 0 if self._tell is None else item.task.last_seq, item.task.status.terminal
+                status, item = _status_of(item, last), None
                 if status is not None and (status.terminal or (status.waiting and not self._to_end)):
                     payload = self._payload and status.terminal
                     task = await tasks.get(self._task_id, caller, payload=payload)
                     if (task.status is status and not self._is_past(task)) or task.status.terminal:
                         return task
                 if limit.over:
-                    return None
+                    return await tasks.get(self._task_id, caller, payload=self._payload) if ended else None
         return await tasks.get(self._task_id, caller, payload=self._payload)
 
     def _is_past(self, task: Task) -> bool:
@@ -125,11 +129,12 @@ class TaskWait:
         await (channel.quiet() if self._tell is None else self._tell(item))
 
 
-def _status_of(item: Snapshot | TaskUpdate | FlyEvent | None) -> TaskStatus | None:
+def _status_of(item: Snapshot | TaskUpdate | FlyEvent | None, last: int) -> TaskStatus | None:
+    """The status of which an item tells; None if it has none, or if the log goes on up to the seq `last`."""
     match item:
         case Snapshot(task=task):
-            return task.status
-        case TaskUpdate(status=status):
-            return status
+            return task.status if item.reached >= last else None
+        case TaskUpdate(status=status, seq=seq):
+            return status if seq >= last else None
         case _:
             return None

@@ -50,9 +50,9 @@ def is_at_url(request: InputRequest) -> bool:
 
 def complete(asked: Mapping[str, Any]) -> JsonText:
     """The notification that an elicitation at a URL has ended, whichever way. `asked` are the params of its request."""
-    return notification_text(COMPLETE, ended(asked))
+    return notification_text(COMPLETE, completion(asked))
 
 
-def ended(asked: Mapping[str, Any]) -> dict[str, Any]:
+def completion(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The params of that notification."""
     return {"elicitationId": asked["elicitationId"], **related_task(asked)}

@@ -15,7 +15,7 @@ from asya_gateway.protocols.mcp.request_meta import RELATED_TASK_KEY
 from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for, spent
 from asya_gateway.protocols.mcp.sessions.call import withdrawal
 from asya_gateway.protocols.mcp.topics import Notice
-from asya_gateway.protocols.mcp.url_elicitation import COMPLETE, ended
+from asya_gateway.protocols.mcp.url_elicitation import COMPLETE, completion
 
 ASK_AFTER = 2.0
 """Seconds for which a question is left to tasks/result."""
@@ -135,7 +135,7 @@ class StandingQuestions:
 def _complete(question: _Question) -> list[Notice]:
     """The end of elicitations at URLs, of which 2025-11-25 tells."""
     name = COMPLETE.removeprefix("notifications/")
-    return [Notice(name, ended(each.params)) for each in question.asked if "elicitationId" in each.params]
+    return [Notice(name, completion(each.params)) for each in question.asked if "elicitationId" in each.params]
 
 
 def _pause_id(task: TaskHead) -> str | None:
