@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from asya_gateway.protocols.http.keys import STREAMS
-from tests.support.asking import ALICE, CONFIRMED, LISTED, SAID, TOOLS
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.protocols.http.keys import STREAMS, TASKS
+from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
+from tests.support.asking import ALICE, CONFIRMED, LISTED, SAID
+from tests.support.asking import TOOLS as ASKING
 from tests.support.gateway import Gateway
 from tests.support.mcp import Actor, conforms, message, serve_tools
 from tests.support.mcp_sessions import Client, Stream, connect, replicas
@@ -22,7 +25,7 @@ DECLINED = {"action": "decline"}
 async def pair(database_url: str) -> AsyncIterator[list[Gateway]]:
     async with replicas(database_url, keepalive_interval=0.2) as made:
         for gateway in made:
-            serve_tools(gateway, TOOLS)
+            serve_tools(gateway, ASKING)
         yield made
 
 
@@ -91,6 +94,36 @@ async def test_a_later_round_quotes_an_earlier_answer(pair: list[Gateway]) -> No
         task_id, payload = await payload_of(pair)
         assert payload["input"] == {"user_name": ALICE, "confirm": CONFIRMED}
         await ended(stream, pair, task_id)
+
+
+async def test_rounds_outlive_an_outage_between_them(pair: list[Gateway], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person has answered is not lost, nor asked again."""
+    client = await connect(*pair)
+    requests, tasks = pair[0].app[SESSIONS].requests, pair[0].app[TASKS]
+    async with client.call("delete", {"who": "it"}, pair[0]) as stream:
+        first = await asked(stream)
+        monkeypatch.setattr(requests, "ask", away_at_first(requests.ask))
+        monkeypatch.setattr(tasks, "submit", away_at_first(tasks.submit))
+        await client.respond(first["id"], ALICE, pair[1])
+        second = await asked(stream)
+        assert second["params"]["message"] == "Delete it, Alice?"
+        await client.respond(second["id"], CONFIRMED, pair[1])
+        task_id, payload = await payload_of(pair)
+        assert payload["input"] == {"user_name": ALICE, "confirm": CONFIRMED}
+        await ended(stream, pair, task_id)
+    assert await pair[0].stored() == 1
+
+
+def away_at_first(work: Any) -> Any:
+    """The same, but the database is away at the first two attempts."""
+    failures = iter([Unavailable("away")] * 2)
+
+    async def made(*arguments: Any) -> Any:
+        for error in failures:
+            raise error
+        return await work(*arguments)
+
+    return made
 
 
 async def test_only_what_the_client_has_declared_is_asked(pair: list[Gateway]) -> None:
@@ -244,7 +277,7 @@ async def test_a_canceled_call_asks_nothing_more_and_its_requests_are_closed(pai
 
 async def test_progress_goes_on_while_the_client_is_asked_and_rises_after(database_url: str) -> None:
     async with replicas(database_url, number=1, mcp_progress_interval=0.1) as (gateway,):
-        serve_tools(gateway, TOOLS)
+        serve_tools(gateway, ASKING)
         client = await connect(gateway)
         async with client.call("name", token="t") as stream:
             request = await asked(stream)
@@ -284,7 +317,7 @@ async def test_a_call_whose_session_ends_is_answered(pair: list[Gateway]) -> Non
 
 
 async def test_a_prompt_asks_too(pair: list[Gateway]) -> None:
-    prompt = {**TOOLS[0], "mcp": {**TOOLS[0]["mcp"], "tool": False, "prompt": {}}}
+    prompt = {**ASKING[0], "mcp": {**ASKING[0]["mcp"], "tool": False, "prompt": {}}}
     for gateway in pair:
         serve_tools(gateway, [prompt], generation=2)
     client = await connect(*pair)

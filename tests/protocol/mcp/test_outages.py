@@ -1,15 +1,23 @@
 """While the database is away: nothing half done, nothing lost, and no client is made to call twice."""
 
+import contextlib
 from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
 
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.outages import wait_again
+from asya_gateway.protocols.http.wait_limit import WaitLimit
+from asya_gateway.protocols.mcp import session_asking
 from asya_gateway.storage.database import translated
 from servers.proxy import TcpProxy
 from tests.support.gateway import Gateway
-from tests.support.mcp import LATEST, Actor, calling, start_mcp
+from tests.support.inputs import NAME, pause_body
+from tests.support.mcp import LATEST, Actor, calling, message, start_mcp
+from tests.support.mcp_sessions import Client, Stream, connect
 from tests.support.waiting import until
 
 VERSIONS = ["2025-11-25", LATEST]
@@ -74,6 +82,63 @@ async def test_a_wait_that_ends_during_an_outage_is_answered_all_the_same(
             answer = (await call)[1][-1].data
             network.accept()
     assert task_id in answer["result"]["content"][0]["text"]
+
+
+class Question(NamedTuple):
+    """A request of 2025-11-25 in a session, whose task asks."""
+
+    stream: Stream
+    task_id: str
+    asked: Any
+
+
+@contextlib.asynccontextmanager
+async def question(gateway: Gateway, client: Client, kind: str) -> AsyncIterator[Question]:
+    actor = Actor(gateway)
+    if kind == "tasks/result":
+        params = {"name": "anything", "arguments": {}, "task": {}}
+        created = await client.ask("tools/call", params)
+        body = message("tasks/result", {"taskId": created["task"]["taskId"]}, "held")
+    else:
+        body = message("tools/call", {"name": "anything", "arguments": {}}, "held")
+    async with client.post(body) as response:
+        task_id, _ = await actor.take()
+        pause = pause_body(task_id, {"inputs": {"name": NAME}})
+        assert (await gateway.post(f"/mesh/{task_id}/progress", pause))[0] == 200
+        stream = Stream(response)
+        yield Question(stream, task_id, await stream.message())
+
+
+@pytest.mark.parametrize("kind", ["tools/call", "tasks/result"])
+async def test_an_open_question_outlives_an_outage(
+    proxy: tuple[TcpProxy, str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    network, url = proxy
+    waits: list[None] = []
+
+    async def noted(channel: Channel, limit: WaitLimit) -> None:
+        waits.append(None)
+        await wait_again(channel, limit)
+
+    monkeypatch.setattr(session_asking, "wait_again", noted)
+    async with start_mcp(url) as gateway:
+        client = await connect(gateway)
+        async with question(gateway, client, kind) as (stream, task_id, asked):
+            network.refuse()
+            # Whoever waits for the answer has found out, and asks again.
+            await until(lambda: len(waits) > 2, what="the database to be missed")
+            network.accept()
+            answer = {"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"name": "Ada"}}}
+
+            async def taken() -> bool:
+                return (await client.send(answer))[0] == 202
+
+            await until(taken, what="the answer to be taken")
+            await until(lambda: len(gateway.running.handed) == 2, what="the task to go on")
+            await until(lambda: finished(gateway, task_id))
+            # Neither asked again nor withdrawn.
+            last = await stream.message()
+    assert (last["id"], last["result"]["structuredContent"]) == ("held", {"ok": 1})
 
 
 @pytest.mark.parametrize("error", [asyncpg.InternalClientError("cannot switch to state 12"), ConnectionResetError()])

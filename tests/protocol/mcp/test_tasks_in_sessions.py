@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.domain.errors import Unavailable
+from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from asya_gateway.protocols.mcp.tasks import standing_questions
 from tests.support.gateway import Gateway
 from tests.support.inputs import AT_A_URL, NAME, pause_body
@@ -229,6 +231,34 @@ async def test_a_stream_that_comes_back_asks_what_had_not_arrived_and_withdraws_
         assert status == 200
         found = await next_of(stream, "notifications/cancelled")
         assert found["params"]["requestId"] == first["id"]
+
+
+async def test_a_question_that_falls_into_an_outage_costs_no_other_one(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are due in one turn, and the database is away for the second."""
+    monkeypatch.setattr(standing_questions, "ASK_AFTER", 3600.0)
+    client, actor = await connect(*pair), Actor(pair[0])
+    requests, asked = pair[1].app[SESSIONS].requests, []
+    ask = requests.ask
+
+    async def away_for_the_second(*arguments: Any) -> Any:
+        asked.append(None)
+        if len(asked) == 2:
+            raise Unavailable("away")
+        return await ask(*arguments)
+
+    monkeypatch.setattr(requests, "ask", away_for_the_second)
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        tasks = [await made(client, actor) for _ in range(2)]
+        for each in tasks:
+            await asks(actor, each)
+            assert (await next_of(stream, "notifications/tasks/status"))["params"]["status"] == "input_required"
+        monkeypatch.setattr(standing_questions, "ASK_AFTER", 0.0)
+        found = [await next_of(stream, "elicitation/create") for _ in tasks]
+    assert {each["params"]["_meta"][RELATED]["taskId"] for each in found} == set(tasks)
+    assert len(asked) == 3
 
 
 async def test_the_end_of_a_question_at_a_url_is_told(pair: list[Gateway], at_once: None) -> None:

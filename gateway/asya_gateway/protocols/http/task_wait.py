@@ -1,6 +1,5 @@
 """Waits for a task on behalf of a held request, and passes its log entries on until it ends or asks a question."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -11,12 +10,10 @@ from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.outages import wait_again
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 
 log = logging.getLogger(__name__)
-
-RETRY = 0.5
-"""Seconds until the log is read again after the database was unavailable."""
 
 Tell = Callable[[TaskUpdate | FlyEvent], Awaitable[None]]
 """Called with each entry and live event once, in order."""
@@ -66,8 +63,7 @@ class TaskWait:
                 return await wait(channel, limit)
             except Unavailable as error:
                 log.warning("task %s: waiting on: %s", self._task_id, error.message)
-                await asyncio.sleep(min(RETRY, limit.tick))
-                await channel.quiet()
+                await wait_again(channel, limit)
         return None
 
     async def _watch(self, channel: Channel, limit: WaitLimit) -> Task | None:

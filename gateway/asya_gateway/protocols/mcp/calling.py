@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_gateway.domain.calls import Call
-from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, Unavailable, after_a_write
+from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, after_a_write
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.offers import TOOLS
 from asya_gateway.domain.sessions.ports import SessionTask
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.http.holding import Channel, Held
-from asya_gateway.protocols.http.task_wait import RETRY
+from asya_gateway.protocols.http.outages import outlasting
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import rendering
 from asya_gateway.protocols.mcp.errors import InvalidParams
@@ -204,14 +204,8 @@ class HeldCall:
     async def _head(self, channel: Channel, limit: WaitLimit) -> TaskHead:
         """The task's row. While the database is unavailable the client waits, since without the handle it would call
         again."""
-        while True:
-            try:
-                return await self._context.tasks.head(self._task_id, self._context.caller)
-            except Unavailable:
-                if limit.over:
-                    raise
-                await asyncio.sleep(min(RETRY, limit.tick))
-                await channel.quiet()
+        context = self._context
+        return await outlasting(lambda: context.tasks.head(self._task_id, context.caller), channel, limit)
 
     def abandon(self) -> None:
         """Called if the client leaves before its answer, result or handle, was sent."""

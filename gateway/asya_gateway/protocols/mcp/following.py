@@ -8,7 +8,7 @@ from asya_gateway.domain.errors import TaskNotFound, Unavailable
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.task import Snapshot, TaskHead
 from asya_gateway.domain.tasks import Tasks
-from asya_gateway.protocols.http.task_wait import RETRY
+from asya_gateway.protocols.http.outages import RETRY
 
 WEIGHT = 8 * 1024
 """Bytes of a followed task: its follower and the coroutine that reads it. Whoever follows one takes them of the

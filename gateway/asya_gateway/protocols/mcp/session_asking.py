@@ -3,14 +3,16 @@ client/elicitation, sampling and roots; basic/transports: "The server MAY send J
 JSON-RPC response. These messages SHOULD relate to the originating client request")."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
 
+from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, NewServerRequest, ServerRequest
 from asya_gateway.domain.task import Task, TaskHead, TaskUpdate
 from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.outages import RETRY, outlasting, wait_again
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.forms import asks_of
@@ -18,6 +20,8 @@ from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for, spent
 from asya_gateway.protocols.mcp.url_elicitation import complete
 from asya_gateway.protocols.mcp.versions import Revision
+
+Done = TypeVar("Done")
 
 
 async def outcome(
@@ -33,7 +37,12 @@ async def outcome(
         task = await wait.outcome(channel, limit)
         if task is None or not task.status.waiting or context.session is None or not context.session.streaming:
             return task
-        if not await Question(context, task, channel, limit, meta or {}).answered():
+        try:
+            goes_on = await Question(context, task, channel, limit, meta or {}).answered()
+        except Unavailable:
+            # The limit was reached before the database came back.
+            return task
+        if not goes_on:
             return task
 
 
@@ -54,8 +63,9 @@ class Question:
         self._requests: Sequence[NewServerRequest] = ()
 
     async def answered(self) -> bool:
-        """Ask, and wait until the task goes on, whoever makes it. False if the client has answered everything that it
-        can and the task still waits, or if the limit is reached. Raises Unavailable, ConnectionError."""
+        """Ask, and wait until the task goes on, whoever makes it, also while the database is away. False if the client
+        has answered everything that it can and the task still waits, or if the limit is reached. Raises Unavailable if
+        the client could not be asked until then, ConnectionError."""
         context = self._context
         client, public_url = context.client, context.settings.public_url
         asks = asks_of(self._task, SURFACE, context.revision, client, public_url)
@@ -63,7 +73,7 @@ class Question:
             return False
         requests = [request_for(self._task, key, request, self._meta) for key, request in asks.requests.items()]
         self._requests = requests
-        asked = await self._call.ask(requests, self._channel.notify)
+        asked = await self._outlasting(lambda: self._call.ask(requests, self._channel.notify))
         if asked is None:
             return False
         urls = [each.params for each in requests if each.params.get("mode") == "url"]
@@ -75,38 +85,57 @@ class Question:
             moving.cancel()
             await asyncio.wait([moving])
         if moved:
-            await self._call.withdraw(asked, self._channel.notify)
+            with suppress(Unavailable):
+                await self._outlasting(lambda: self._call.withdraw(asked, self._channel.notify))
             await self._tell_complete(urls)
         return moved
 
     async def _until(self, moving: "asyncio.Task[None]", asked: Sequence[ServerRequest], *, at_url: bool) -> bool:
         while True:
-            for each in asked:
-                if each.response is not None and each.id not in self._given:
-                    await give(self._context.tasks, self._context.caller, each, self._context.revision)
-                    self._given.add(each.id)
-            asked = [spent(each) for each in asked]
-            pause = await self._open_pause()
-            if moving.done() or pause is None:
-                return True
-            elsewhere = [each for each in asked if each.is_open and not pause.asks(input_key(each))]
-            if elsewhere:
-                await self._call.withdraw(elsewhere, self._channel.notify)
-                asked = await self._call.look(asked)
-            # Who went to a URL answers there, and the call waits for that.
-            if not any(each.is_open for each in asked) and not (at_url and _consented(asked)):
-                return False
+            try:
+                asked = await self._taken(asked)
+                pause = await self._open_pause()
+                if moving.done() or pause is None:
+                    return True
+                asked = await self._without_answered(asked, pause)
+                # Who went to a URL answers there, and the call waits for that.
+                if not any(each.is_open for each in asked) and not (at_url and _consented(asked)):
+                    return False
+            except Unavailable:
+                # The question stands with its task, and is looked at again when the database is back.
+                await wait_again(self._channel, self._limit)
             if self._limit.over:
                 return False
             await self._call.news(self._limit.tick)
             await self._channel.quiet()
             asked = await self._looked(asked)
 
+    async def _taken(self, asked: Sequence[ServerRequest]) -> Sequence[ServerRequest]:
+        """Give the responses that have arrived to the task. Raises Unavailable."""
+        for each in asked:
+            if each.response is not None and each.id not in self._given:
+                await give(self._context.tasks, self._context.caller, each, self._context.revision)
+                self._given.add(each.id)
+        return [spent(each) for each in asked]
+
+    async def _without_answered(self, asked: Sequence[ServerRequest], pause: Pause) -> Sequence[ServerRequest]:
+        """Withdraw what was answered elsewhere. Raises Unavailable."""
+        elsewhere = [each for each in asked if each.is_open and not pause.asks(input_key(each))]
+        if not elsewhere:
+            return asked
+        await self._call.withdraw(elsewhere, self._channel.notify)
+        return await self._call.look(asked)
+
     async def _looked(self, asked: Sequence[ServerRequest]) -> Sequence[ServerRequest]:
-        """The requests as they are now. What the standalone stream has asked is asked here once that is closed."""
-        found = await self._call.look(asked)
-        if any(each.is_open and each.stream == STANDING_STREAM and not each.held for each in found):
-            return await self._call.ask(self._requests, self._channel.notify) or found
+        """The requests as they are now; as they were while the database is away. What the standalone stream has asked
+        is asked here once that is closed."""
+        try:
+            found = await self._call.look(asked)
+            if any(each.is_open and each.stream == STANDING_STREAM and not each.held for each in found):
+                return await self._call.ask(self._requests, self._channel.notify) or found
+        except Unavailable:
+            await wait_again(self._channel, self._limit)
+            return asked
         return found
 
     async def _open_pause(self) -> Pause | None:
@@ -116,7 +145,18 @@ class Question:
         return pause if pause is not None and task.status.waiting and pause.id == self._pause_id else None
 
     async def _moved(self) -> None:
-        """Return when the task goes on. Whoever waits for the client hears of answers that others give."""
+        """Return when the task goes on, however often the database is away meanwhile."""
+        while True:
+            try:
+                await self._followed()
+            except Unavailable:
+                await asyncio.sleep(RETRY)
+            else:
+                return
+
+    async def _followed(self) -> None:
+        """Return when the task goes on. Whoever waits for the client hears of answers that others give. Raises
+        Unavailable."""
         tasks, context = self._context.tasks, self._context
         items = tasks.follow(self._task.id, context.caller, after=self._task.last_seq, fly=False)
         async with aclosing(items):
@@ -130,6 +170,9 @@ class Question:
         for params in urls:
             if self._context.revision is Revision.NOVEMBER_2025 and "elicitationId" in params:
                 await self._channel.notify(complete(params))
+
+    async def _outlasting(self, work: Callable[[], Awaitable[Done]]) -> Done:
+        return await outlasting(work, self._channel, self._limit)
 
     @property
     def _pause_id(self) -> str:

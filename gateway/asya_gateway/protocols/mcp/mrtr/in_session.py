@@ -5,13 +5,14 @@ What the round needs stands in the rows of its requests, so that another replica
 comes back there, whether the answers have arrived before or not.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.sessions.ports import NewServerRequest, ServerRequest
 from asya_gateway.protocols.http.holding import Channel, Held, Silent
+from asya_gateway.protocols.http.outages import outlasting, wait_again
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.forms import InputRequest
@@ -81,7 +82,9 @@ class HeldInputs:
             answers = await self._answers(asking)
         except Declined as error:
             return self._declined(error)
-        outcome = await self._go_on(answers, self._state.key)
+        # Under its key the flow starts once, however often that is tried.
+        starting = self._limit()
+        outcome = await outlasting(lambda: self._go_on(answers, self._state.key), asking, starting)
         if isinstance(outcome, Result):
             return outcome
         self._inner = outcome
@@ -116,12 +119,18 @@ class HeldInputs:
             if not asking.requests:
                 return asking.standing.answers
             self._state = self._state.at(asking.standing)
-            self._asked = await self._ask(asking.requests, channel)
-            responses = await self._responses(channel)
+            limit = self._limit()
+            self._asked = await self._ask(asking.requests, channel, limit)
+            responses = await self._responses(channel, limit)
             self._asked = ()
             self._state = self._state.after(asking.requests)
 
-    async def _ask(self, requests: Mapping[str, InputRequest], channel: Channel) -> Sequence[ServerRequest]:
+    def _limit(self) -> WaitLimit:
+        return WaitLimit.within(LIFETIME, self._context.settings, self._context.draining)
+
+    async def _ask(
+        self, requests: Mapping[str, InputRequest], channel: Channel, limit: WaitLimit
+    ) -> Sequence[ServerRequest]:
         for key in requests:
             if self._state.attempts.get(key, 0) == MOST_ATTEMPTS:
                 raise Declined(key, f"was answered {MOST_ATTEMPTS} times against its form")
@@ -132,32 +141,34 @@ class HeldInputs:
             )
             for number, (key, request) in enumerate(requests.items())
         ]
-        asked = await self._call.ask(new, channel.notify)
+        asked = await outlasting(lambda: self._call.ask(new, channel.notify), channel, limit)
         if asked is None:
             raise Overloaded("the client has too many open requests of this session; expected it to answer them")
         return asked
 
-    async def _responses(self, channel: Channel) -> Mapping[str, Any]:
+    async def _responses(self, channel: Channel, limit: WaitLimit) -> Mapping[str, Any]:
         """Wait until every request has ended. Raises Declined if that takes too long."""
-        context, asked = self._context, self._asked
-        limit = WaitLimit.within(LIFETIME, context.settings, context.draining)
+        asked = self._asked
         while any(each.is_open for each in asked):
             await channel.quiet()
             if limit.over:
-                await self._call.withdraw(asked, channel.notify)
+                with suppress(Unavailable):
+                    await self._call.withdraw(asked, channel.notify)
                 raise Declined(_first_open(asked), f"was not answered within {limit.spent} seconds")
             if not self._call.asks:
                 raise Declined(_first_open(asked), "can no longer be answered, because the session has ended")
             await self._call.news(limit.tick)
-            asked = await self._looked(asked, limit)
+            asked = await self._looked(asked, channel, limit)
         return {key_of_purpose(each.purpose): _said(each) for each in asked}
 
-    async def _looked(self, asked: Sequence[ServerRequest], limit: WaitLimit) -> Sequence[ServerRequest]:
+    async def _looked(
+        self, asked: Sequence[ServerRequest], channel: Channel, limit: WaitLimit
+    ) -> Sequence[ServerRequest]:
         """The requests as they are now; as they were while the database is away."""
         try:
             return await self._call.look(asked)
         except Unavailable:
-            await asyncio.sleep(limit.tick)
+            await wait_again(channel, limit)
             return asked
 
 

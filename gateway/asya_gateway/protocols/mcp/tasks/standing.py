@@ -106,7 +106,7 @@ class StandingTasks:
             await self._find()
             for each in [each for each in self._tasks.values() if each.changed]:
                 notices += await self._told(context, each)
-            notices += await self._questions.attend(context)
+            await self._questions.attend(context, notices)
         return notices
 
     def renewed(self, caller: Caller) -> None:

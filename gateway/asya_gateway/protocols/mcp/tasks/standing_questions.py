@@ -64,9 +64,9 @@ class StandingQuestions:
         """A response may have arrived."""
         self._answered = True
 
-    async def attend(self, context: RequestContext) -> list[Notice]:
-        """Ask what is due, give what was answered, withdraw what is over. Raises Unavailable."""
-        notices = []
+    async def attend(self, context: RequestContext, notices: list[Notice]) -> None:
+        """Ask what is due, give what was answered, withdraw what is over. Each step adds what is to be told of it, also
+        if a later one raises. Raises Unavailable."""
         while self._over:
             complete = _complete(self._over[-1])
             notices += await self._withdrawn(self._over[-1], self._over[-1].asked) + complete
@@ -76,8 +76,7 @@ class StandingQuestions:
                 notices += await self._ask(context, each)
         if self._answered or self._looked + LOOK_EVERY <= self._loop.time():
             self._answered, self._looked = False, self._loop.time()
-            notices += await self._look(context)
-        return notices
+            await self._look(context, notices)
 
     async def release(self) -> None:
         """The stream is closed: what is open may be asked elsewhere. Raises Unavailable."""
@@ -96,8 +95,7 @@ class StandingQuestions:
         self.sent = max((each.number for each in new), default=self.sent)
         return [Notice(each.method, dict(each.params), request=each.id) for each in new]
 
-    async def _look(self, context: RequestContext) -> list[Notice]:
-        notices = []
+    async def _look(self, context: RequestContext, notices: list[Notice]) -> None:
         questions = [each for each in self._open.values() if any(one.is_open for one in each.asked)]
         if questions:
             await self._parts.requests.hold(self._session().key, STANDING_STREAM)
@@ -112,7 +110,6 @@ class StandingQuestions:
                     question.given.add(each.id)
             question.asked = [spent(each) for each in question.asked]
             notices += await self._withdrawn(question, await self._answered_elsewhere(context, question))
-        return notices
 
     async def _answered_elsewhere(self, context: RequestContext, question: _Question) -> list[ServerRequest]:
         """Open requests whose inputs need no answer any more."""

@@ -13,6 +13,8 @@ from asya_gateway.domain.sessions.session import Session
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.holding import Channel, Held
 from asya_gateway.protocols.http.jsonrpc import Request
+from asya_gateway.protocols.http.outages import outlasting
+from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import prompts, resources
 from asya_gateway.protocols.mcp.answering import (
     Settled,
@@ -71,13 +73,14 @@ async def resume(
     with held_slot(http, context), attended(context):
         held = METHODS[context.method](context, row.call, row.task_id)
         call.adopt(row)
-        return await stream_in(http, context, GoneOn(held, call), AcceptedForms(json=False, stream=True))
+        return await stream_in(http, context, GoneOn(context, held, call), AcceptedForms(json=False, stream=True))
 
 
 class GoneOn:
     """A held request whose stream goes on. Implements Held."""
 
-    def __init__(self, held: Held[Result], call: SessionCall) -> None:
+    def __init__(self, context: RequestContext, held: Held[Result], call: SessionCall) -> None:
+        self._context = context
         self._held = held
         self._call = call
         self.survives_drain = held.survives_drain
@@ -87,7 +90,9 @@ class GoneOn:
         """What came after the last event, and the result. Raises what the request itself raises."""
         # A client that comes back reads a stream, also if there is nothing but the answer on it.
         await channel.quiet()
-        await self._call.repeat_withdrawals(channel.notify)
+        settings = self._context.settings
+        limit = WaitLimit.within(settings.mcp_max_wait, settings, self._context.draining)
+        await outlasting(lambda: self._call.repeat_withdrawals(channel.notify), channel, limit)
         return await self._held.run(channel)
 
     def abandon(self) -> None:
