@@ -6,20 +6,46 @@ are refused: expressions need a literal between them, and one of them at most is
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from urllib.parse import unquote
 
 LONGEST_URI = 2048
 MOST_VARIABLES = 16
 _EXPRESSION = re.compile(r"\{(\+?)([A-Za-z0-9_]{1,64})\}")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-\[\]_a-z~]+")
+_URI = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*:(?=.)"
+    r"(?://(?:[\w.~!$&'()*+,;=:%-]*@)?(\[[^][/?#@]*\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]*)?(?=[/?#]|$)|(?!//))"
+    r"[\w.~!$&'()*+,;=:@/%-]*(?:\?[\w.~!$&'()*+,;=:@/?%-]*)?(?:#[\w.~!$&'()*+,;=:@/?%-]*)?",
+    re.ASCII,
+)
+"""Scheme, authority, path, query and fragment (RFC 3986, appendix A)."""
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _OWN_SCHEME = "asya:"
 _NEVER_SIMPLE = frozenset("/?#")
 """What ends the value of `{name}`: expansion would have percent-encoded it (RFC 6570, section 3.2.2)."""
 
 
+def is_uri(text: str) -> bool:
+    """Whether this is an absolute URI (RFC 3986) with something behind its scheme. Clients that check formats drop a
+    whole answer for one that is not."""
+    match = _URI.fullmatch(text)
+    if match is None or _BARE_PERCENT.search(text):
+        return False
+    host = match[1] or ""
+    return not host.startswith("[") or _is_address(host[1:-1])
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
 def check_uri(uri: str) -> str:
     """An absolute URI (RFC 3986) of at most 2048 characters that is not one of the gateway's own. Raises ValueError."""
-    if len(uri) > LONGEST_URI or not _URI.fullmatch(uri):
+    if len(uri) > LONGEST_URI or not is_uri(uri):
         raise ValueError(f"expected an absolute URI such as docs://handbook, of at most {LONGEST_URI} characters")
     if uri.lower().startswith(_OWN_SCHEME):
         raise ValueError("expected another scheme: asya: names the gateway's own resources")

@@ -1,8 +1,11 @@
 """URI templates: which are accepted, and which URIs they match with which values (RFC 6570)."""
 
+import jsonschema_rs
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from asya_crds.uri_template import Template, check_uri
+from asya_crds.uri_template import Template, check_uri, is_uri
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,24 @@ def test_a_template_that_cannot_be_matched_is_refused_with_the_reason(template: 
 def test_a_resource_needs_an_absolute_uri_of_its_own(uri: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         check_uri(uri)
+
+
+CHECKED = jsonschema_rs.validator_for({"type": "string", "format": "uri"}, validate_formats=True)
+pieces = st.sampled_from(
+    [*"a:/?#[]@!$&'()*+,;=%~._-1 é{}|^`<>\"\\\n", "//", "://", "%41", "%zz", "[::1]", ":80", "http:"]
+)
+
+
+@settings(max_examples=500)
+@given(text=st.lists(pieces, max_size=12).map("".join))
+@example("docs://handbook")
+@example("http://[::1]:80/x?y#z")
+@example("urn:isbn:1")
+@example("a:////b")
+def test_what_is_taken_for_a_uri_is_one_to_strict_clients(text: str) -> None:
+    """Another implementation of RFC 3986 agrees, except that one needs something behind its scheme here."""
+    expected = CHECKED.is_valid(text) and not text.endswith(":")
+    assert is_uri(text) is (expected or (is_uri(text) and CHECKED.is_valid(text)))
 
 
 def test_a_long_uri_is_matched_in_one_pass() -> None:

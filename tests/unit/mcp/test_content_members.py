@@ -71,6 +71,9 @@ def test_optional_members_of_their_types_are_passed_on(block: dict[str, Any], mo
         IMAGE | {"data": None},
         IMAGE | {"mimeType": 7},
         LINK | {"uri": 7},
+        LINK | {"uri": "report.pdf"},
+        LINK | {"uri": "docs://a b"},
+        {"type": "resource", "resource": {"uri": "/a/b", "text": "t"}},
         {"type": "resource", "resource": {"uri": "a://b", "blob": "%"}},
         {"type": "resource", "resource": {"uri": "a://b", "text": None}},
     ],
@@ -90,6 +93,7 @@ def test_a_block_without_what_it_must_have_is_none(block: dict[str, Any]) -> Non
         (LINK, {"size": 1.5}),
         (LINK, {"icons": {}}),
         (LINK, {"icons": [{"mimeType": "image/png"}]}),
+        (LINK, {"icons": [{"src": "b.png"}]}),
         (LINK, {"icons": [{"src": "https://a/b.png", "sizes": "48x48"}]}),
         (LINK, {"icons": [{"src": "https://a/b.png", "theme": "blue"}]}),
         (LINK, {"mimeType": []}),
@@ -133,6 +137,23 @@ def test_optional_members_that_are_null_are_left_out() -> None:
     assert read["contents"] == [{"uri": "a://b", "text": "t", "mimeType": "text/plain"}]
     # A null that is required, or means something, stays.
     assert cleaned({"text": None, "structuredContent": None}) == {"text": None, "structuredContent": None}
+
+
+@pytest.mark.parametrize("uri", ["report.pdf", "docs://a b", "docs://100%", "", 7, None])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda content: content,
+        lambda content: {"contents": [content]},
+        lambda content: {"content": [{"type": "resource", "resource": content}]},
+    ],
+    ids=["alone", "contents", "block"],
+)
+def test_contents_have_the_uri_that_was_asked_for_in_place_of_one_that_is_none(shape: Any, uri: Any) -> None:
+    """schema ResourceContents: `uri` has the format of a URI, and strict clients drop the whole result."""
+    text = jsontext.dumps(shape({"uri": uri, "text": "t"}))
+    read = jsontext.loads(resource_result(text, "docs://handbook", "text/plain", "t", NEWEST.value) or "")
+    assert read["contents"] == [{"uri": "docs://handbook", "text": "t", "mimeType": "text/plain"}]
 
 
 values = st.sampled_from([None, 7, "x", "aGk=", [], {}, ["user"], True, {"uri": "a://b", "text": "t"}])

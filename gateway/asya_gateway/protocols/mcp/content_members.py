@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from asya_crds.mcp_offers import is_moment
+from asya_crds.uri_template import is_uri
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _WHITE = b"\t\n\f\r "
@@ -26,8 +27,9 @@ def is_base64(text: str) -> bool:
 
 
 def cleaned(value: Any) -> Any:
-    """A block or content without optional members that do not have their types: null, which serializers write for
-    absent ones, or a mistake in a hint, for which nobody should lose what it is about."""
+    """A block or content without members that do not have their types: null, which serializers write for absent ones,
+    or a mistake in a hint, for which nobody should lose what it is about. A `uri` that is none is left out, too:
+    contents of a resource have another one, and a block without it is none."""
     if not isinstance(value, dict):
         return value
     kept = {name: item for name, item in value.items() if name not in _CHECKS or _CHECKS[name](item)}
@@ -44,6 +46,10 @@ def fit(value: Mapping[str, Any], names: Iterable[str]) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _is_uri(value: Any) -> bool:
+    return isinstance(value, str) and is_uri(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -67,7 +73,7 @@ def _are_annotations(value: Any) -> bool:
 def _are_icons(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(icon, Mapping)
-        and _is_text(icon.get("src"))
+        and _is_uri(icon.get("src"))
         and _is_text(icon.get("mimeType", ""))
         and isinstance(sizes := icon.get("sizes", []), list)
         and all(map(_is_text, sizes))
@@ -84,7 +90,8 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "mimeType": _is_text,
     "size": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "icons": _are_icons,
+    "uri": _is_uri,
 }
 OF_BLOCK = ("_meta", "annotations")
-OF_LINK = (*OF_BLOCK, "title", "description", "mimeType", "size", "icons")
-OF_CONTENTS = ("_meta", "mimeType")
+OF_LINK = (*OF_BLOCK, "uri", "title", "description", "mimeType", "size", "icons")
+OF_CONTENTS = ("_meta", "uri", "mimeType")
