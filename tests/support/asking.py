@@ -16,6 +16,7 @@ GREETING = {
         "systemPrompt": "Be kind to ${who}.",
     }
 }
+SIGN_IN = {"elicitation": {"message": "Sign in", "url": "https://a.example/in?who=${who}"}}
 WHO = {"type": "object", "properties": {"who": {"type": "string"}}, "additionalProperties": False}
 
 
@@ -40,7 +41,7 @@ TOOLS = [
     ),
     asking("waits", {"user_name": {**USER_NAME, "onDecline": "wait"}}),
     asking("continues", {"user_name": {**USER_NAME, "onDecline": "continue"}}),
-    asking("opens", {"login": {"elicitation": {"message": "Sign in", "url": "https://a.example/in?who=${who}"}}}),
+    asking("opens", {"login": SIGN_IN}),
     asking("needs-sampling", {"greeting": GREETING}),
     asking("elsewhere", {"user_name": USER_NAME}, inputKey="answers"),
 ]

@@ -13,9 +13,12 @@ from tests.support.asking import (
     EVERYTHING,
     LISTED,
     SAID,
+    SIGN_IN,
     TOOLS,
+    USER_NAME,
     ask_tool,
     asked,
+    asking,
 )
 from tests.support.gateway import Gateway
 from tests.support.mcp import Actor, conforms, post, serve_tools, start_mcp, stateless_body, stateless_headers
@@ -195,7 +198,6 @@ async def test_only_inputs_whose_capability_is_declared_are_asked(gateway: Gatew
         ("name", {}, {"elicitation": {"form": {}}}),
         ("name", {"elicitation": {"url": {}}}, {"elicitation": {"form": {}}}),
         ("name", {"elicitation": []}, {"elicitation": {"form": {}}}),
-        ("opens", {"elicitation": {}}, {"elicitation": {"url": {}}}),
         ("needs-sampling", {"elicitation": {}, "roots": {}}, {"sampling": {}}),
         ("several", {"elicitation": {"url": {}}}, {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}),
     ],
@@ -217,8 +219,17 @@ async def test_a_bad_answer_to_what_the_client_cannot_be_asked_again_is_a_missin
     assert error["data"] == {"requiredCapabilities": {"elicitation": {"form": {}}}}
 
 
-async def test_a_url_is_asked_with_encoded_arguments(gateway: Gateway, actor: Actor) -> None:
+@pytest.fixture
+async def public(database_url: str) -> AsyncIterator[Gateway]:
+    """A gateway that is reached from outside."""
+    async with start_mcp(database_url, public_url="https://gateway.example") as made:
+        serve_tools(made, TOOLS)
+        yield made
+
+
+async def test_a_url_is_asked_with_encoded_arguments(public: Gateway) -> None:
     """client/elicitation, "URL Mode": `mode: "url"`, a message and a valid URL."""
+    gateway, actor = public, Actor(public)
     first = await asked(gateway, "opens", {"who": "a b&c=/../d"})
     params = first["inputRequests"]["login"]["params"]
     url = "https://a.example/in?who=a%20b%26c%3D%2F..%2Fd"
@@ -226,6 +237,31 @@ async def test_a_url_is_asked_with_encoded_arguments(gateway: Gateway, actor: Ac
     more = {"inputResponses": {"login": {"action": "accept"}}, "requestState": first["requestState"]}
     payload = await started(gateway, actor, "opens", {"who": "a b&c=/../d"}, **more)
     assert payload["input"] == {"login": {"action": "accept"}}
+
+
+async def test_a_url_is_asked_of_those_who_open_urls(public: Gateway) -> None:
+    error = await error_of(public, "opens", capabilities={"elicitation": {}})
+    assert error["code"] == -32021
+    assert error["data"] == {"requiredCapabilities": {"elicitation": {"url": {}}}}
+
+
+async def test_no_url_is_asked_without_a_public_url_of_the_gateway(gateway: Gateway, actor: Actor) -> None:
+    """As in a pause. No capability of the client would help, so none is said to be missing."""
+    declared: list[dict[str, Any]] = [EVERYTHING, {"elicitation": {}}, {}]
+    for capabilities in declared:
+        status, answer = await ask_tool(gateway, "opens", capabilities=capabilities)
+        assert (status, answer["error"]["code"]) == (200, -32603)
+        assert "ASYA_PUBLIC_URL" in answer["error"]["message"]
+    assert await gateway.stored() == 0
+    both = asking("both", {"login": SIGN_IN, "user_name": USER_NAME})
+    serve_tools(gateway, [both], generation=2)
+    first = await asked(gateway, "both")
+    assert list(first["inputRequests"]) == ["user_name"]
+    more = {"inputResponses": {"user_name": ALICE}, "requestState": first["requestState"]}
+    assert (await started(gateway, actor, "both", **more))["input"] == {"login": None, "user_name": ALICE}
+    assert (await error_of(gateway, "both", capabilities={}))["data"] == {
+        "requiredCapabilities": {"elicitation": {"form": {}}}
+    }
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])

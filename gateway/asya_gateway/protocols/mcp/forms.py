@@ -43,7 +43,7 @@ class Asker:
 
     revision: Revision
     client: ClientCapabilities
-    urls: bool = True
+    urls: bool
 
 
 def asks_of(task: TaskHead, surface: str, revision: Revision, client: ClientCapabilities, public_url: str) -> Asks:

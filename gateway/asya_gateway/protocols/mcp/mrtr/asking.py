@@ -29,11 +29,13 @@ def can_ask(asked: AskedInput, asker: Asker) -> bool:
     return True
 
 
-def required_capabilities(inputs: Iterable[AskedInput]) -> dict[str, Any]:
-    """A ClientCapabilities object with which the client could be asked all of these."""
+def required_capabilities(inputs: Iterable[AskedInput], asker: Asker) -> dict[str, Any]:
+    """A ClientCapabilities object with which a client could be asked all of these that are offered here."""
     required: dict[str, Any] = {}
     for asked in inputs:
         if asked.elicitation is not None:
+            if asked.elicitation.url is not None and not asker.urls:
+                continue
             required.setdefault("elicitation", {})["form" if asked.elicitation.url is None else "url"] = {}
         else:
             required["sampling" if asked.sampling is not None else "roots"] = {}

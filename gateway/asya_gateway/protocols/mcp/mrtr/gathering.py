@@ -13,7 +13,7 @@ from asya_gateway.protocols.mcp.errors import InvalidParams, MissingCapability
 from asya_gateway.protocols.mcp.forms import Asker
 from asya_gateway.protocols.mcp.mrtr.in_session import HeldInputs
 from asya_gateway.protocols.mcp.mrtr.responses import responses_of
-from asya_gateway.protocols.mcp.mrtr.rounds import Declined, Rounds, Standing
+from asya_gateway.protocols.mcp.mrtr.rounds import Declined, Rounds, Standing, UrlsNotOffered
 from asya_gateway.protocols.mcp.mrtr.session_state import SessionState, stored_state
 from asya_gateway.protocols.mcp.mrtr.state import InvalidState, RequestState, States, new_id
 from asya_gateway.protocols.mcp.request_context import RequestContext
@@ -53,7 +53,7 @@ async def with_inputs(
     nothing goes on at once.
 
     Raises InvalidArguments before anything is asked, InvalidParams for a wrong state or response, MissingCapability,
-    Overloaded, Unavailable, and what `go_on` raises.
+    UrlsNotOffered, Overloaded, Unavailable, and what `go_on` raises.
     """
     exposure = served.flow.mcp
     if not context.revision.stateless:
@@ -68,7 +68,7 @@ async def with_inputs(
     responses = responses_of(context.params)
     states = await States.of(context, served.flow)
     brought = await states.opened(context.params)
-    rounds = Rounds(exposure, Asker(context.revision, context.client), arguments)
+    rounds = Rounds(exposure, _asker(context), arguments)
     try:
         asking = rounds.next(Standing() if brought is None else brought.standing, responses)
     except Declined as error:
@@ -100,10 +100,10 @@ async def _in_session(
     exposure, call = served.flow.mcp, context.session
     if call is None or exposure is None or not exposure.input:
         return None
-    rounds = Rounds(exposure, Asker(context.revision, context.client), arguments)
+    rounds = Rounds(exposure, _asker(context), arguments)
     try:
         rounds.check_capabilities({})
-    except MissingCapability:
+    except (MissingCapability, UrlsNotOffered):
         return None
     await _check_arguments(context, served, exposure, arguments)
     state = None if call.resumed_at is None else await stored_state(call)
@@ -113,6 +113,10 @@ async def _in_session(
 
     own = state or SessionState.new(context.params, key)
     return HeldInputs(context, call, served.flow.name, rounds, own, start, declined)
+
+
+def _asker(context: RequestContext) -> Asker:
+    return Asker(context.revision, context.client, urls=bool(context.settings.public_url))
 
 
 async def _check_arguments(

@@ -8,6 +8,7 @@ from typing import Any
 from asya_crds.answers import AnswerAction
 from asya_crds.flow import McpExposure
 from asya_crds.rounds.asked import AskedInput
+from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
 from asya_gateway.protocols.mcp.errors import MissingCapability
 from asya_gateway.protocols.mcp.forms import Asker, CannotAsk, InputRequest
 from asya_gateway.protocols.mcp.mrtr.asking import asked_request, can_ask, required_capabilities
@@ -29,6 +30,16 @@ class Declined(Exception):
 
     def __init__(self, key: str, how: str) -> None:
         super().__init__(f"The input {key} {how}; nothing was started.")
+
+
+class UrlsNotOffered(RpcError):
+    """The flow asks at URLs alone. Whatever the client declares, it is asked at none without a public URL of this
+    gateway."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            INTERNAL_ERROR, "The flow asks its caller at a URL, which the gateway offers only with ASYA_PUBLIC_URL"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +70,29 @@ class Rounds:
         self._arguments = arguments
 
     def check_capabilities(self, answered: Mapping[str, Any]) -> None:
-        """Raises MissingCapability for a round of which the client can be asked nothing, before a person is asked for
-        another."""
+        """Raises MissingCapability or UrlsNotOffered for a round of which the client can be asked nothing, before a
+        person is asked for another."""
         for inputs in self._rounds:
             if answered.keys() & inputs.keys() or any(can_ask(asked, self._asker) for asked in inputs.values()):
                 continue
-            raise MissingCapability(required_capabilities(inputs.values()))
+            raise self._not_asked(inputs.values())
 
     def _check_askable(self, again: Iterable[AskedInput]) -> None:
-        """What was not answered well must be asked again. Raises MissingCapability if it cannot be."""
+        """What was not answered well must be asked again. Raises MissingCapability or UrlsNotOffered if it cannot
+        be."""
         unaskable = [asked for asked in again if not can_ask(asked, self._asker)]
         if unaskable:
-            raise MissingCapability(required_capabilities(unaskable))
+            raise self._not_asked(unaskable)
+
+    def _not_asked(self, inputs: Iterable[AskedInput]) -> MissingCapability | UrlsNotOffered:
+        required = required_capabilities(inputs, self._asker)
+        return MissingCapability(required) if required else UrlsNotOffered()
 
     def next(self, standing: Standing, responses: Mapping[str, Any]) -> Asking:
         """Take the responses, and find what is open in the first incomplete round. Unknown keys are ignored. An input
         that the client cannot be asked gets the answer null, once its round is complete.
 
-        Raises InvalidParams for a response of the wrong form, Declined, MissingCapability."""
+        Raises InvalidParams for a response of the wrong form, Declined, MissingCapability, UrlsNotOffered."""
         self.check_capabilities({**standing.answers, **responses})
         answers, declines = dict(standing.answers), standing.declines
         for number, inputs in enumerate(self._rounds):
