@@ -11,6 +11,7 @@ from mcp.client.sse import sse_client
 
 from asya_gateway.protocols.mcp.tasks import standing_questions
 from asya_gateway.protocols.mcp.transports import sse_stream
+from asya_gateway.protocols.mcp.transports.sse_stream import SseStream
 from tests.support.gateway import Gateway
 from tests.support.inputs import NAME, pause_body
 from tests.support.mcp import Actor, message
@@ -57,6 +58,26 @@ async def test_a_call_is_answered_with_its_progress(pair: list[Gateway]) -> None
             seen.append(await client.stream.message())
         assert {each["method"] for each in seen[:-1]} == {"notifications/progress"}
         assert (seen[-1]["id"], seen[-1]["result"]["structuredContent"]) == (4, {"n": 1})
+
+
+async def test_a_level_counts_for_the_call_that_follows_its_answer(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the word that the session has changed is lost."""
+    monkeypatch.setattr(SseStream, "changed", lambda _stream, _session: None)
+    async with open_sse(pair) as client:
+        client.at = pair[0]
+        await client.initialize("2025-06-18")
+        assert (await client.ask("logging/setLevel", {"level": "info"}))["result"] == {}
+        assert await client.post(message("tools/call", {"name": "anything"}, 4)) == 202
+        actor = Actor(pair[0])
+        task_id, _ = await actor.take()
+        await until(lambda: pair[0].running.storage.feed.followers > 0, what="the call to be followed")
+        await actor.fly(task_id, {"log": {"level": "info", "data": "said"}})
+        told = await client.stream.message()
+        assert (told["method"], told["params"]["data"]) == ("notifications/message", "said")
+        await actor.end(task_id, result=1)
+        assert (await client.stream.message())["id"] == 4
 
 
 async def test_its_tasks_of_the_newest_handshake_are_told_of_and_ask_there(

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,8 @@ MOST_AT_ONCE = 32
 MOST_TAKEN = 100
 """Messages of one stream that are worked on at the same time, with those that need no answer. As many may wait for it
 at other replicas."""
+CHANGING = frozenset({"initialize", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
+"""Requests that change their session."""
 NO_HEADERS: Headers = CIMultiDictProxy(CIMultiDict())
 """What the headers of a message's own POST said travels in its `_meta`; those of the stream say nothing about it."""
 
@@ -89,7 +92,7 @@ class SseStream(StandingStream):
 
     @override
     def changed(self, session: Session) -> None:
-        self._session = session
+        self._take_over(session)
         self._woken.set()
         # A message also changes the row, in case that its word was lost.
         self.posted()
@@ -173,6 +176,9 @@ class SseStream(StandingStream):
             raise MethodNotFound(shown(request.method))
         outcome = await settle_or_hold(context, permitted(context, method))
         if isinstance(outcome, Settled):
+            if request.method in CHANGING:
+                # The next call may come before the bell.
+                await self._read_again()
             return outcome
         context.drop_arguments()
         call.streaming = True
@@ -206,9 +212,20 @@ class SseStream(StandingStream):
         params, sessions = context.params, self._http.app[SESSIONS].sessions
         revision = result.fields["protocolVersion"]
         await sessions.initialize(self._session.key, revision, params["capabilities"], params["clientInfo"])
-        found = await sessions.find(self._session.key, caller_of(self._http).owner)
-        self._session = found or self._session
         return result
+
+    async def _read_again(self) -> None:
+        """Take over what a request has changed in the session, before it is answered. While the database is away, the
+        next look finds it."""
+        with suppress(Unavailable):
+            found = await self._http.app[SESSIONS].sessions.find(self._session.key, caller_of(self._http).owner)
+            if found is not None:
+                self._take_over(found)
+
+    def _take_over(self, session: Session) -> None:
+        """Rows may be read in another order than they were written."""
+        if session.version >= self._session.version:
+            self._session = session
 
     @property
     def _revision(self) -> Revision:
