@@ -12,6 +12,7 @@ from asya_gateway.domain.sessions.session import NewSession, SessionId, Transpor
 from asya_gateway.storage.sessions import calls as stored_calls
 from asya_gateway.storage.sessions import inbox as stored_inbox
 from asya_gateway.storage.sessions import retention
+from asya_gateway.storage.sessions import tasks as session_tasks
 from asya_gateway.storage.sessions.store import PostgresSessionParts
 from tests.support.storage import Running, make_storage
 
@@ -306,6 +307,37 @@ async def test_everything_of_an_ended_session_is_removed(stored: Running) -> Non
         await database.execute(f"UPDATE {table} SET {column} = now() - interval '5 minutes'")
     await parts.retention.retire()
     assert [await database.fetchval(f"SELECT count(*) FROM {table}") for table in tables] == [0, 0, 0, 0]
+
+
+async def test_the_tasks_of_a_session_are_few_and_the_newest_unfinished_ones(stored: Running) -> None:
+    parts, database = parts_of(stored), stored.storage.database
+    await parts.sessions.create(one := new())
+    await parts.sessions.create(other := new())
+    open_tasks = [await stored.create() for _ in range(session_tasks.MOST_FOLLOWED + 3)]
+    for each in open_tasks[:5]:
+        await parts.tasks.add(one.key, SessionTask(each))
+    # Tasks that have ended, all of them newer.
+    await database.execute(
+        "INSERT INTO mcp_session_tasks (session, task_id) SELECT s, 'ended-' || n"
+        " FROM unnest($1::bytea[]) s, generate_series(1, 200) n",
+        [one.key, other.key],
+    )
+
+    async def kept() -> list[str]:
+        return [row["task_id"] for row in await database.fetch(KEPT_TASKS, one.key)]
+
+    await parts.tasks.add(one.key, SessionTask(open_tasks[5]))
+    found = await kept()
+    assert len(found) == session_tasks.MOST_FOLLOWED
+    assert set(open_tasks[:6]) <= set(found)
+    for each in open_tasks[6:]:
+        await parts.tasks.add(one.key, SessionTask(each))
+    assert await kept() == open_tasks[3:]
+    assert [each.id for each in await parts.tasks.unfinished(one.key)] == open_tasks[:2:-1]
+    assert await database.fetchval("SELECT count(*) FROM mcp_session_tasks WHERE session = $1", other.key) == 200
+
+
+KEPT_TASKS = "SELECT task_id FROM mcp_session_tasks WHERE session = $1 ORDER BY at"
 
 
 async def test_the_newest_thousand_calls_of_a_session_are_kept(stored: Running) -> None:

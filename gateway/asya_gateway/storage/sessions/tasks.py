@@ -10,12 +10,19 @@ from asya_gateway.storage.retrying import written_singly
 from asya_gateway.storage.sessions.channel import CHANGED, Ring, Word
 
 MOST_FOLLOWED = 100
-"""Unfinished tasks of one session that are told of; the newest ones."""
+"""Tasks of one session that are remembered and told of: the newest unfinished ones."""
 PATIENCE = 2.0
 
-# The session's version is raised, so that a stream learns of the task also if the word is lost.
-_ADD = """
-WITH made AS (
+# The session's version is raised, so that a stream learns of the task also if the word is lost. What nobody is told of
+# any more goes: tasks that have ended, and unfinished ones that are not among the newest.
+_ADD = f"""
+WITH surplus AS (
+    DELETE FROM mcp_session_tasks WHERE session = $1 AND task_id = ANY (ARRAY(
+        SELECT n.task_id FROM mcp_session_tasks n LEFT JOIN tasks t ON t.id = n.task_id AND t.finished_at IS NULL
+        WHERE n.session = $1 AND n.task_id <> $2
+        ORDER BY t.id IS NULL, n.at DESC OFFSET {MOST_FOLLOWED - 1}
+    ))
+), made AS (
     INSERT INTO mcp_session_tasks (session, task_id, token) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING session
 )
 UPDATE mcp_sessions SET version = version + 1 WHERE key IN (SELECT session FROM made)
