@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import Actor
+from tests.support.mcp_sessions import connect
 from tests.support.principals import Tokens, bearer, closed
 
 JSON = {"Accept": "application/json"}
@@ -61,6 +62,29 @@ async def test_messages_count_not_requests(slow: Gateway) -> None:
     status, answers = await slow.post("/mcp", suggested, headers={**headers, **bearer("bob")})
     assert status == 200
     assert sum("messages" in answer["error"]["message"] for answer in answers) >= 2
+
+
+CHANGES: dict[str, Any] = {
+    "level": {"id": 1, "method": "logging/setLevel", "params": {"level": "info"}},
+    "subscription": {"id": 1, "method": "resources/subscribe", "params": {"uri": "docs://a"}},
+    "its end": {"id": 1, "method": "resources/unsubscribe", "params": {"uri": "docs://a"}},
+    "tasks": {"id": 1, "method": "tasks/list", "params": {}},
+    "cancellation": {"method": "notifications/cancelled", "params": {"requestId": 7}},
+    "response": {"id": "0" * 24, "result": {}},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_reads_or_changes_rows_of_a_session_counts(slow: Gateway, change: str) -> None:
+    client = await connect(slow, headers=bearer("alice"))
+    body = {"jsonrpc": "2.0", **CHANGES[change]}
+    sent = await asyncio.gather(*(client.send(body) for _ in range(6)))
+    statuses = {status for status, _ in sent}
+    assert (429 in statuses, statuses <= {200, 202, 429}) == (True, True)
+    # What changes nothing, and lists of what is offered, do not.
+    for harmless in ({"method": "notifications/initialized"}, {"id": 1, "method": "ping"}, {"id": "x", "result": {}}):
+        sent = await asyncio.gather(*(client.send({"jsonrpc": "2.0", **harmless}) for _ in range(6)))
+        assert {status for status, _ in sent} <= {200, 202}
 
 
 async def test_a_flow_beyond_its_rate_gets_429_whoever_calls_it(database_url: str) -> None:

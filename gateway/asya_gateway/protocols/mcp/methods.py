@@ -77,9 +77,14 @@ COUNTED = frozenset(
         "tasks/update",
         "tasks/cancel",
         "tasks/result",
+        "tasks/list",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
     }
 )
-"""Methods that count against their caller's rate; lists and handshakes do not."""
+"""Methods that count against their caller's rate; lists of what is offered and handshakes do not. Notifications and
+responses that change something count, too (transports/notices.py)."""
 
 HOLDING = frozenset({"tools/call", "prompts/get", "resources/read", "subscriptions/listen", "tasks/result"})
 """Methods that may be held, and so count against the limit of held requests."""

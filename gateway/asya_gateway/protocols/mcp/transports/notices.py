@@ -12,7 +12,7 @@ from asya_gateway.domain.errors import Conflict, GatewayError, TaskNotFound
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.protocols.http.jsonrpc import INVALID_REQUEST, Id, InvalidMessage, Notification, Response, read_id
-from asya_gateway.protocols.http.keys import TASKS
+from asya_gateway.protocols.http.keys import LIMITER, TASKS
 from asya_gateway.protocols.mcp.errors import Unanswerable, shown
 from asya_gateway.protocols.mcp.session_answers import give
 from asya_gateway.protocols.mcp.session_rights import check_answer, check_cancellation
@@ -37,6 +37,7 @@ async def take_notification(http: web.Request, session: Session, notification: N
         return
     calls, tasks, request = http.app[SESSIONS].calls, http.app[TASKS], request_hash(id)
     try:
+        http.app[LIMITER].count(http)
         await check_cancellation(tasks, calls, session.key, request, caller)
         task_id = await calls.cancel(session.key, request)
         if task_id is not None:
@@ -77,6 +78,7 @@ async def take_response(
         body = {"error": {"code": INVALID_REQUEST, "message": "the response was too large"}}
     parts, tasks = http.app[SESSIONS], http.app[TASKS]
     try:
+        http.app[LIMITER].count(http)
         # Whoever holds the call gives the answer, too, with rights of its own.
         for asked in await parts.requests.get(session.key, [response.id]):
             await check_answer(tasks, parts.calls, asked, caller)
