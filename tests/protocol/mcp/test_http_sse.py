@@ -180,6 +180,45 @@ async def test_a_stream_takes_few_messages_at_once(pair: list[Gateway], monkeypa
         assert answered | {(await client.stream.message())["id"]} == {4, 5, 6}
 
 
+@pytest.mark.parametrize("at", [0, 1])
+async def test_a_batch_of_its_revision_is_answered_message_by_message(pair: list[Gateway], at: int) -> None:
+    """2025-03-26, "Batching": 'Implementations MAY support sending JSON-RPC batches, but MUST support receiving
+    JSON-RPC batches.'"""
+    async with open_sse(pair) as client:
+        client.at = pair[at]
+        await client.initialize("2025-03-26")
+        call = message("tools/call", {"name": "anything"}, 4)
+        hello = message("initialize", {"protocolVersion": "2025-03-26"}, 6)
+        batch = [call, {"jsonrpc": "2.0", "method": "notifications/x"}, message("ping", id=5), hello, {"id": 7}]
+        assert await client.post(batch) == 202
+        await Actor(pair[0]).serve({"n": 1})
+        answers = {answer["id"]: answer for answer in [await client.stream.message() for _ in range(4)]}
+    assert answers[4]["result"]["content"][0]["text"] == '{"n":1}'
+    assert answers[5]["result"] == {}
+    assert {id: answers[id]["error"]["code"] for id in (6, 7)} == {6: -32600, 7: -32600}
+
+
+@pytest.mark.parametrize("version", [None, "2024-11-05", "2025-06-18"])
+async def test_a_batch_is_no_message_of_another_revision(pair: list[Gateway], version: str | None) -> None:
+    async with open_sse(pair) as client:
+        if version is not None:
+            await client.initialize(version)
+        for gateway in pair:
+            assert await client.post([message("ping")], gateway) == 400
+
+
+async def test_a_batch_has_few_messages_and_no_key(pair: list[Gateway], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse_stream, "MOST_TAKEN", 3)
+    async with open_sse(pair) as client:
+        await client.initialize("2025-03-26")
+        for batch in ([], [message("ping", id=n) for n in range(51)]):
+            assert await client.post(batch) == 400
+        assert await client.post([message("ping")], pair[0], **{"Idempotency-Key": "one"}) == 400
+        for at in pair:
+            assert await client.post([message("ping", id=n) for n in range(5)], at) == 202
+            assert {(await client.stream.message())["id"] for _ in range(5)} == set(range(5))
+
+
 async def test_behind_a_proxy_with_a_path_the_url_has_it(database_url: str) -> None:
     async with replicas(database_url, 1, public_url="https://gateway.example/base/") as made, open_sse(made) as client:
         assert client.endpoint.startswith("/base/mcp/messages?session_id=")

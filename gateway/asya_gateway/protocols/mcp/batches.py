@@ -1,7 +1,7 @@
 """Batches, which only 2025-03-26 has ("Batching": receiving them MUST be supported)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +31,7 @@ from asya_gateway.protocols.mcp.answering import (
 from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
 from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.routing import Headers
 
 LARGEST_BATCH = 50
 """Most messages of a batch. The number is limited because each message may create a task."""
@@ -47,15 +48,25 @@ async def answer_batch(
 ) -> web.Response:
     """Answer every message separately and concurrently; 202 if none of them needs a response. Raises InvalidMessage for
     an empty or oversized batch, and for a key, which would apply to several calls."""
-    if not 1 <= len(batch) <= LARGEST_BATCH:
-        raise InvalidMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
-    if IDEMPOTENCY_KEY in http.headers:
-        raise InvalidMessage(f"{IDEMPOTENCY_KEY}: expected one message with a key, not a batch")
+    check_batch(batch, http.headers)
     settled = await asyncio.gather(*(_answer_one(http, value, context, notice) for value in batch))
     answers = [each for each in settled if each is not None]
     if not answers:
         return web.Response(status=202)
     return respond(Settled(batch_text(answers)), accepted)
+
+
+def check_batch(batch: Sequence[Any], headers: Headers) -> None:
+    """Raises InvalidMessage for an empty or oversized batch, and for a key, which would apply to several calls."""
+    if not 1 <= len(batch) <= LARGEST_BATCH:
+        raise InvalidMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
+    if IDEMPOTENCY_KEY in headers:
+        raise InvalidMessage(f"{IDEMPOTENCY_KEY}: expected one message with a key, not a batch")
+
+
+def no_handshake(request: Request) -> InvalidMessage:
+    """The refusal of a handshake in a batch (2025-03-26, lifecycle)."""
+    return InvalidMessage("initialize must not be part of a batch", request.id)
 
 
 async def _answer_one(http: web.Request, value: Any, context_of: Context, notice: Notice) -> Settled | None:
@@ -69,7 +80,7 @@ async def _answer_one(http: web.Request, value: Any, context_of: Context, notice
         return None
     try:
         if message.method == "initialize":
-            raise InvalidMessage("initialize must not be part of a batch", message.id)
+            raise no_handshake(message)
         method = HANDSHAKE_METHODS.get(message.method)
         if method is None:
             raise MethodNotFound(shown(message.method))

@@ -54,13 +54,15 @@ REQUIREMENTS = (
         "MCP implementations MAY support sending JSON-RPC batches, but MUST support receiving JSON-RPC batches.",
         tests=tests_of(HANDSHAKE_CALLS, "test_a_batch_is_answered_in_one_array")
         + tests_of(SESSIONS, "test_batches_belong_to_sessions_of_their_revision")
-        + tests_of(HANDSHAKE, "test_a_batch_of_notifications_is_202", "test_a_batch_of_none_or_too_many_is_invalid"),
+        + tests_of(HANDSHAKE, "test_a_batch_of_notifications_is_202", "test_a_batch_of_none_or_too_many_is_invalid")
+        + tests_of(HTTP_SSE, "test_a_batch_of_its_revision_is_answered_message_by_message"),
     ),
     Requirement(
         "2025-03-26/basic/lifecycle#initialization",
         "MUST NOT",
         "The initialize request MUST NOT be part of a JSON-RPC batch",
-        tests=tests_of(HANDSHAKE_CALLS, "test_a_batch_is_answered_in_one_array"),
+        tests=tests_of(HANDSHAKE_CALLS, "test_a_batch_is_answered_in_one_array")
+        + tests_of(HTTP_SSE, "test_a_batch_of_its_revision_is_answered_message_by_message"),
     ),
     Requirement(
         "2025-03-26/basic/transports#sending-messages-to-the-server",

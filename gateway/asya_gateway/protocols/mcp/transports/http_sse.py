@@ -22,13 +22,14 @@ from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcErro
 from asya_gateway.protocols.http.keys import HELD, SETTINGS
 from asya_gateway.protocols.http.policies import Audience, Policy, add_route
 from asya_gateway.protocols.mcp.answering import refuse
+from asya_gateway.protocols.mcp.batches import check_batch
 from asya_gateway.protocols.mcp.errors import HttpRefusal, Unanswerable
 from asya_gateway.protocols.mcp.idempotency import with_headers
 from asya_gateway.protocols.mcp.request_context import context_of
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS, SessionNotFound, find
 from asya_gateway.protocols.mcp.transports.opening import new_session
 from asya_gateway.protocols.mcp.transports.sse_stream import SseStream
-from asya_gateway.protocols.mcp.versions import Revision
+from asya_gateway.protocols.mcp.versions import Revision, handshake_named
 
 STREAM_PATH = "/mcp/sse"
 MESSAGES_PATH = "/mcp/messages"
@@ -84,8 +85,7 @@ async def take_message(http: web.Request) -> web.StreamResponse:
     try:
         session = await _session(http)
         message = await _read(http)
-        if isinstance(parse_message(message), Request):
-            message = with_headers(message, http.headers)
+        message = _batch(http, session, message) if isinstance(message, list) else _single(http, message)
         caller, stream = caller_of(http), http.app[STREAMS].get(session.key)
         taken = await _forwarded(http, session, caller, message) if stream is None else stream.take(message, caller)
         if not taken:
@@ -115,6 +115,21 @@ async def _read(http: web.Request) -> Any:
         raise HttpRefusal(HTTPStatus.BAD_REQUEST, error.message) from None
     except GatewayError as error:
         raise Unanswerable(error) from None
+
+
+def _single(http: web.Request, message: Any) -> Any:
+    """Raises InvalidMessage, InvalidParams, HttpRefusal (400)."""
+    return with_headers(message, http.headers) if isinstance(parse_message(message), Request) else message
+
+
+def _batch(http: web.Request, session: Session, batch: list[Any]) -> list[Any]:
+    """Messages that are answered one by one on the stream, malformed ones there, too. Raises InvalidMessage for a
+    revision without batches."""
+    revision = handshake_named(session.revision)
+    if revision is None or not revision.batches:
+        raise InvalidMessage("expected one message: this revision has no batches")
+    check_batch(batch, http.headers)
+    return [with_headers(each, http.headers) if isinstance(each, dict) and "id" in each else each for each in batch]
 
 
 async def _forwarded(http: web.Request, session: Session, caller: Caller, message: Any) -> bool:

@@ -19,11 +19,12 @@ from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.holding import Held
-from asya_gateway.protocols.http.jsonrpc import Notification, Request, RpcError, parse_message
+from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Notification, Request, RpcError, parse_message
 from asya_gateway.protocols.http.keys import BUDGET
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
 from asya_gateway.protocols.mcp import discovery
 from asya_gateway.protocols.mcp.answering import Settled, attended, begun, canceled, permitted, settle, settle_or_hold
+from asya_gateway.protocols.mcp.batches import no_handshake
 from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
 from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
 from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
@@ -75,12 +76,16 @@ class SseStream(StandingStream):
                 await asyncio.wait(self._work)
 
     def take(self, message: Any, caller: Caller) -> bool:
-        """Begin with a valid message of this caller; False if too many others are worked on."""
-        if len(self._messages) >= MOST_TAKEN:
+        """Begin with a valid message of this caller, or with the messages of a batch; False if too many others are
+        worked on."""
+        batched = isinstance(message, list)
+        messages = message if batched else [message]
+        if self._messages and len(self._messages) + len(messages) > MOST_TAKEN:
             return False
-        task = self._start(self._take(message, caller))
-        self._messages.add(task)
-        task.add_done_callback(self._messages.discard)
+        for each in messages:
+            task = self._start(self._take(each, caller, batched=batched))
+            self._messages.add(task)
+            task.add_done_callback(self._messages.discard)
         return True
 
     @override
@@ -135,10 +140,19 @@ class SseStream(StandingStream):
             return caller
         return replace(caller, rights=rights_of(scopes))
 
-    async def _take(self, value: Any, caller: Caller) -> None:
-        message, http = parse_message(value), self._http
+    async def _take(self, value: Any, caller: Caller, *, batched: bool) -> None:
+        """`batched`: the message was part of a batch, in which some may be malformed."""
+        http = self._http
+        try:
+            message = parse_message(value)
+        except InvalidMessage as error:
+            with suppress(ConnectionError):
+                await self._send(Settled.failed(error, error.id, stateless=False).text)
+            return
         try:
             if isinstance(message, Request):
+                if batched and message.method == "initialize":
+                    raise no_handshake(message)
                 await self._answer(message, caller)
             elif isinstance(message, Notification):
                 await take_notification(http, self._session, message, caller)
