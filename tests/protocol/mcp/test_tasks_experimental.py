@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.gateway import Gateway, Reader
-from tests.support.inputs import AT_A_URL, pause_body
+from tests.support.inputs import AT_A_URL, FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
 from tests.support.mcp import BOTH, Actor, ask_old, conforms, message, open_post, start_mcp
 from tests.support.mcp_sessions import Stream, connect, replicas
 from tests.support.mcp_tasks import in_background, pause
@@ -206,6 +206,36 @@ async def test_what_its_task_waits_for_is_asked_for_it_in_a_session(database_url
             await actor.end(task_id, result="done")
             last = await stream.message()
             assert (last["id"], last["result"]["_meta"][RELATED]) == (7, {"taskId": task_id})
+
+
+async def asks(gateway: Gateway, task_id: str, question: Any, prev: list[str], curr: str) -> None:
+    body = pause_body(task_id, {"inputs": {curr: question}}, prev=prev, curr=curr)
+    assert (await gateway.post(f"/mesh/{task_id}/progress", body))[0] == 200
+
+
+async def test_a_question_that_others_answer_is_not_the_last_one_that_is_asked(database_url: str) -> None:
+    """Who waits with tasks/result is asked whatever it can answer."""
+    async with replicas(database_url) as pair:
+        client, actor = await connect(*pair, capabilities={"elicitation": {}}), Actor(pair[0])
+        created = await client.ask("tools/call", {"name": "anything", "arguments": {}, "task": {}}, at=pair[0])
+        task_id = created["task"]["taskId"]
+        await actor.take()
+        async with client.post(message("tasks/result", {"taskId": task_id}, 7), pair[1]) as response:
+            stream = Stream(response)
+            hops = ["first", "second", "third"]
+            for done, (question, answer) in enumerate(((SUMMARY, SAMPLED), (FOLDERS, LISTED))):
+                await asks(pair[0], task_id, question, hops[:done], hops[done])
+                assert (await old(pair[0], "tasks/get", {"taskId": task_id}))["result"]["status"] == "input_required"
+                status, _ = await pair[0].post(f"/tasks/{task_id}/resume", {"key": hops[done], "answer": answer})
+                assert status == 200
+            await asks(pair[0], task_id, NAME, hops[:2], hops[2])
+            asked = await stream.message()
+            assert asked["method"] == "elicitation/create"
+            await client.respond(asked["id"], {"action": "accept", "content": {"name": "Ada"}}, pair[0])
+            handed = [each.running.handed for each in pair]
+            await until(lambda: sum(map(len, handed)) == 4, what="the task to go on")
+            await actor.end(task_id, result="done")
+            assert (await stream.message())["id"] == 7
 
 
 async def test_what_ends_a_question_of_a_task_says_whose_it_is(database_url: str) -> None:

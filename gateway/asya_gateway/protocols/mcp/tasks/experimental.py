@@ -121,15 +121,21 @@ class HeldResult:
         related = {RELATED_TASK_KEY: {"taskId": self._task_id}}
         channel, _ = beating(channel, context.progress_token, context.settings.mcp_progress_interval, meta=related)
         limit = WaitLimit.within(UNLIMITED, context.settings, context.draining)
-        task = await outcome(context, self._wait(to_end=False), channel, limit, related)
-        if task is not None and not task.status.terminal:
-            task = await self._wait(to_end=True).outcome(channel, limit)
+        task = await outcome(context, self._wait(), channel, limit, related)
+        while task is not None and not task.status.terminal:
+            # This client does not answer what is open; the next question it may.
+            task = await outcome(context, self._wait(task), channel, limit, related)
         if task is None:
             raise Unavailable("the gateway is restarting, ask for the result again")
         return await outcome_of(context, task, related)
 
-    def _wait(self, *, to_end: bool) -> TaskWait:
-        return TaskWait(self._context.tasks, self._task_id, self._context.caller, to_end=to_end)
+    def _wait(self, asking: Task | None = None) -> TaskWait:
+        """The wait for the end or a question; `asking`: a task whose question others answer."""
+        tasks, caller, pause = self._context.tasks, self._context.caller, None if asking is None else asking.pause
+        if asking is None:
+            return TaskWait(tasks, self._task_id, caller)
+        past, after = None if pause is None else pause.id, asking.last_seq
+        return TaskWait(tasks, self._task_id, caller, past=past, after=after, to_end=pause is None)
 
     def abandon(self) -> None:
         """Nothing: "clients MAY disconnect from an SSE stream opened in response to tasks/result at any time"."""

@@ -129,7 +129,11 @@ def _batch(http: web.Request, session: Session, batch: list[Any]) -> list[Any]:
     if revision is None or not revision.batches:
         raise InvalidMessage("expected one message: this revision has no batches")
     check_batch(batch, http.headers)
-    return [with_headers(each, http.headers) if isinstance(each, dict) and "id" in each else each for each in batch]
+    return [with_headers(each, http.headers) if _is_request(each) else each for each in batch]
+
+
+def _is_request(message: Any) -> bool:
+    return isinstance(message, dict) and "method" in message and "id" in message
 
 
 async def _forwarded(http: web.Request, session: Session, caller: Caller, message: Any) -> bool:
