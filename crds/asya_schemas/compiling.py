@@ -29,6 +29,7 @@ CHECK_BYTES = 16 * 1024
 TEXT_WEIGHT = 24
 """Weight of a compiled check: a fixed part, and this many bytes for each byte of its schema's text."""
 
+_TYPES = "array, boolean, integer, null, number, object, string"
 _OPTIONS = {
     "offline": True,
     # Replaces the value in messages, because it may be large or secret.
@@ -124,4 +125,7 @@ def _explained(error: ValidationError) -> BrokenSchema:
             "expected a regular expression without look-around and back-references (they can take unbounded time)",
             path,
         )
+    if path and path[-1] == "type" and tuple(error.schema_path)[-1:] == ("anyOf",):
+        # The engine names the alternatives of the metaschema, which are of no use to an author.
+        return BrokenSchema(f"not a JSON Schema: expected one of {_TYPES}, or a list of some, each once", path)
     return BrokenSchema(f"not a JSON Schema: {describe(error.message)}", path)

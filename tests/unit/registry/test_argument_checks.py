@@ -75,6 +75,19 @@ def test_what_is_no_schema_is_refused(schema: dict[str, Any]) -> None:
         compile_schema(schema)
 
 
+@pytest.mark.parametrize("wrong", ["strin", 5, ["string", "strin"], [], ["string", "string"], None])
+def test_a_type_that_does_not_exist_is_refused_with_those_that_do(wrong: Any) -> None:
+    expected = "expected one of array, boolean, integer, null, number, object, string, or a list of some, each once"
+    with pytest.raises(BrokenSchema, match=expected) as refused:
+        compile_schema({"properties": {"a": {"type": wrong}}})
+    assert refused.value.path == ("properties", "a", "type")
+
+
+def test_a_property_of_the_name_type_is_not_taken_for_a_type() -> None:
+    with pytest.raises(BrokenSchema, match=r"boolean.*object"):
+        compile_schema({"properties": {"type": 5}})
+
+
 def test_format_is_an_annotation() -> None:
     # JSON Schema 2020-12 Validation, 7.2.1: implementations must by default treat format as an annotation.
     assert paths({"properties": {"d": {"format": "date"}}}, {"d": "no date"}) == []
