@@ -14,7 +14,7 @@ from asya_gateway.storage.sessions import inbox as stored_inbox
 from asya_gateway.storage.sessions import retention
 from asya_gateway.storage.sessions import tasks as session_tasks
 from asya_gateway.storage.sessions.store import PostgresSessionParts
-from tests.support.storage import Running, make_storage
+from tests.support.storage import Running, make_storage, succeeded
 
 
 @pytest.fixture
@@ -307,6 +307,21 @@ async def test_everything_of_an_ended_session_is_removed(stored: Running) -> Non
         await database.execute(f"UPDATE {table} SET {column} = now() - interval '5 minutes'")
     await parts.retention.retire()
     assert [await database.fetchval(f"SELECT count(*) FROM {table}") for table in tables] == [0, 0, 0, 0]
+
+
+async def test_a_wait_for_a_result_is_remembered_as_long_as_its_task_runs(stored: Running) -> None:
+    parts, database, task_id = parts_of(stored), stored.storage.database, await stored.create()
+    await parts.sessions.create(one := new())
+    call = {"id": 1, "method": "tasks/result", "result_of": task_id}
+    await parts.calls.register(OpenCall(one.key, b"w" * 16, None, call))
+    await database.execute("UPDATE mcp_calls SET at = now() - interval '2 hours'")
+    await parts.retention.retire()
+    assert await parts.calls.find(one.key, b"w" * 16) is not None
+    # Its cancellation names no task.
+    assert await parts.calls.cancel(one.key, b"w" * 16) is None
+    await stored.tasks.finish(succeeded(task_id))
+    await parts.retention.retire()
+    assert await database.fetchval("SELECT count(*) FROM mcp_calls") == 0
 
 
 async def test_the_tasks_of_a_session_are_few_and_the_newest_unfinished_ones(stored: Running) -> None:

@@ -14,7 +14,7 @@ from asya_gateway.protocols.mcp.tasks import standing_questions
 from tests.support.gateway import Gateway
 from tests.support.inputs import AT_A_URL, NAME, pause_body
 from tests.support.mcp import Actor, conforms, message
-from tests.support.mcp_sessions import Client, Stream, connect, replicas
+from tests.support.mcp_sessions import Client, Stream, connect, events, replicas
 from tests.support.waiting import until
 
 VERSION = "2025-11-25"
@@ -259,6 +259,60 @@ async def test_a_question_that_falls_into_an_outage_costs_no_other_one(
         found = [await next_of(stream, "elicitation/create") for _ in tasks]
     assert {each["params"]["_meta"][RELATED]["taskId"] for each in found} == set(tasks)
     assert len(asked) == 3
+
+
+async def test_a_wait_for_a_result_goes_on_at_another_replica(database_url: str) -> None:
+    """transports, "Resumability and Redelivery": "The server MAY use this header to replay messages that would have
+    been sent after the last event ID, on the stream that was disconnected, and to resume the stream from that
+    point"."""
+    async with replicas(database_url, mcp_progress_interval=0.05) as pair:
+        client, actor = await connect(*pair), Actor(pair[0])
+        task_id = await made(client, actor)
+        body = message("tasks/result", {"taskId": task_id, "_meta": {"progressToken": "w"}}, "wait")
+        values: list[float] = []
+        async with client.post(body, pair[0]) as response:
+            stream = Stream(response)
+            first = await stream.next()
+            assert first is not None
+            assert (first.data, stream.retry) == (None, 1000)
+            values.append((await next_of(stream, "notifications/progress"))["params"]["progress"])
+            await asks(actor, task_id)
+            asked = await next_of(stream, "elicitation/create")
+            last = stream.last_id
+        # Who had not seen the question gets it again, who had is told that it was answered elsewhere.
+        async with client.listen(pair[1], last=first.id) as stream:
+            assert (await next_of(stream, "elicitation/create"))["id"] == asked["id"]
+        status, _ = await pair[0].post(f"/tasks/{task_id}/resume", {"key": "name", "answer": {"name": "Ada"}})
+        assert status == 200
+        async with client.listen(pair[1], last=last) as stream:
+            withdrawn = await next_of(stream, "notifications/cancelled")
+            assert withdrawn["params"]["requestId"] == asked["id"]
+            assert withdrawn["params"]["_meta"] == {RELATED: {"taskId": task_id}}
+            values.append((await next_of(stream, "notifications/progress"))["params"]["progress"])
+        await actor.end(task_id, result="done")
+        for gateway in pair:
+            async with client.listen(gateway, last=last) as stream:
+                while "result" not in (answer := await stream.message()):
+                    pass
+            assert (answer["id"], answer["result"]["_meta"][RELATED]) == ("wait", {"taskId": task_id})
+        assert values == sorted(set(values))
+
+
+async def test_who_stops_to_wait_for_a_result_ends_no_task(pair: list[Gateway]) -> None:
+    """A task is canceled by tasks/cancel, a request by its id."""
+    client, actor = await connect(*pair), Actor(pair[0])
+    task_id = await made(client, actor)
+    async with client.post(message("tasks/result", {"taskId": task_id}, "wait"), pair[0]) as response:
+        stream = Stream(response)
+        await stream.next()
+        await client.notify("cancelled", {"requestId": "wait"}, pair[1])
+        assert [event.data async for event in events(stream)] == []
+    async with client.listen(pair[1], last=stream.last_id, status=400):
+        pass
+    assert await actor.status(task_id) == "pending"
+    await actor.end(task_id, result="done")
+    async with waiting(client, task_id, pair[1]) as result:
+        assert (await result.message())["result"]["content"][0]["text"] == "done"
 
 
 async def test_the_end_of_a_question_at_a_url_is_told(pair: list[Gateway], at_once: None) -> None:

@@ -45,7 +45,8 @@ class SessionStore(Protocol):
 @dataclass(frozen=True, slots=True)
 class OpenCall:
     """A call of a session while it is open. `request` is the hash of its JSON-RPC id; `call` is what its stream is made
-    of again: {id, method, revision, name, token?}. Without a task, it asks its client before it starts."""
+    of again: {id, method, revision, name, token?}. Without a task, it asks its client before it starts, or waits for
+    the result of another call's task: {id, method, revision, result_of, token?}."""
 
     session: bytes
     request: bytes

@@ -9,6 +9,7 @@ from asya_gateway.domain.sessions.ports import CallStore, ServerRequest
 from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.http.policies import Need, check_need
 from asya_gateway.protocols.mcp.session_answers import task_asking
+from asya_gateway.protocols.mcp.sessions.call import RESULT_OF
 
 FLOW = "flow"
 """The member of a stored call that names its flow while it has no task."""
@@ -16,8 +17,11 @@ FLOW = "flow"
 
 async def check_cancellation(tasks: Tasks, calls: CallStore, session: bytes, request: bytes, caller: Caller) -> None:
     """Whether the caller may end this call. Raises Denied, TaskNotFound for a task that it may not see, Unavailable."""
-    check_need(caller, Need.INVOKE, "method 'notifications/cancelled'")
     call = await calls.find(session, request)
+    if call is not None and RESULT_OF in call.call:
+        # Whoever may wait for a result may stop waiting.
+        return
+    check_need(caller, Need.INVOKE, "method 'notifications/cancelled'")
     if call is None:
         return
     if call.task_id is not None:

@@ -38,7 +38,9 @@ _CALLS = """
 DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
     SELECT c.ctid FROM mcp_calls c
     WHERE c.at < now() - $1::interval
-      AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = c.task_id AND t.finished_at IS NULL)
+      AND NOT EXISTS (
+          SELECT FROM tasks t WHERE t.id = coalesce(c.task_id, c.call ->> 'result_of') AND t.finished_at IS NULL
+      )
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """

@@ -197,7 +197,8 @@ REQUIREMENTS = (
         + tests_of(SDK_SESSIONS, "test_a_call_goes_on_when_its_replica_stops")
         + tests_of(INPUTS_IN_SESSIONS, "test_a_stream_that_broke_goes_on_at_another_replica_with_the_question")
         + tests_of(STANDING_STREAMS, "test_a_client_that_comes_back_is_told_of_what_changed_meanwhile")
-        + tests_of(STREAMS_OF_OFFERS, "test_a_stream_goes_on_with_its_progress_its_question_and_its_result"),
+        + tests_of(STREAMS_OF_OFFERS, "test_a_stream_goes_on_with_its_progress_its_question_and_its_result")
+        + tests_of(TASKS_IN_SESSIONS, "test_a_wait_for_a_result_goes_on_at_another_replica"),
     ),
     Requirement(
         "2025-11-25/basic/transports#session-management",

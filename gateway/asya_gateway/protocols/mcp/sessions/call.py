@@ -35,12 +35,17 @@ LOOK_EVERY = 2.0
 HOLD_EVERY = 30.0
 """Seconds between two notes that the stream of open requests is open."""
 
+RESULT_OF = "result_of"
+"""The member of a stored call that names the task for whose result a request waits. It is not the call's own task, so that
+the end of the request is not the task's."""
+
 Sending = Callable[[JsonText], Any]
 
 
 class CallOfTask(NamedTuple):
     """What a held request is the answer of, and what its stream is made of again: {name, token?}; None if it can only
-    be canceled. The task is None while the client is asked for what the call needs before it starts."""
+    be canceled. The task is None while the client is asked for what the call needs before it starts, and for a request
+    whose cancellation cancels no task."""
 
     id: str | None
     call: Mapping[str, Any] | None = None
@@ -48,7 +53,7 @@ class CallOfTask(NamedTuple):
 
 @runtime_checkable
 class OfTask(Protocol):
-    """A held request that ends with a task, and so can be canceled and go on elsewhere."""
+    """A held request that ends with a task, and so can go on elsewhere and be canceled, mostly with its task."""
 
     @property
     def task(self) -> CallOfTask:
@@ -88,7 +93,7 @@ class SessionCall(News):
     @property
     def resumable(self) -> bool:
         """Whether its stream can go on on any replica."""
-        return self._stored is not None and "name" in self._stored.call
+        return self._stored is not None and not self._stored.call.keys().isdisjoint(("name", RESULT_OF))
 
     @property
     def stored(self) -> bool:

@@ -27,6 +27,7 @@ from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.request_meta import RELATED_TASK_KEY
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
+from asya_gateway.protocols.mcp.sessions.call import RESULT_OF, CallOfTask
 from asya_gateway.protocols.mcp.tasks.inputs import asked_of
 from asya_gateway.protocols.mcp.tasks.reading import outcome_of, task_id_of, task_of
 from asya_gateway.protocols.mcp.tasks.statuses import EXPERIMENTAL, McpStatus, message_of, status_of, task_members
@@ -104,8 +105,8 @@ async def task_result(context: RequestContext) -> "HeldResult":
 
 
 class HeldResult:
-    """A tasks/result. Implements Held. A task that asks a question goes on waiting here: whoever answers it, at any
-    surface, ends the wait."""
+    """A tasks/result. Implements Held and OfTask. A task that asks a question goes on waiting here: whoever answers it,
+    at any surface, ends the wait."""
 
     survives_drain = True
     needs_stream = False
@@ -114,12 +115,26 @@ class HeldResult:
         self._context = context
         self._task_id = task_id
 
+    @classmethod
+    def resumed(cls, context: RequestContext, _: Mapping[str, Any], task_id: str) -> "HeldResult":
+        """A stored request whose stream goes on."""
+        return cls(context, task_id)
+
+    @property
+    def task(self) -> CallOfTask:
+        """What its stream is made of again. It is not the task's own request: its end leaves the task alone."""
+        return CallOfTask(None, {RESULT_OF: self._task_id, "token": self._context.progress_token})
+
     async def run(self, channel: Channel) -> Result:
         """What tools/call would have answered ("MUST return exactly what the underlying request would have returned").
         Raises TaskFailed, and Unavailable when this pod drains, so that the client asks another one."""
         context = self._context
         related = {RELATED_TASK_KEY: {"taskId": self._task_id}}
-        channel, _ = beating(channel, context.progress_token, context.settings.mcp_progress_interval, meta=related)
+        place = None if context.session is None else context.session.resumed_at
+        last, interval = None if place is None else place.progress, context.settings.mcp_progress_interval
+        channel, progress = beating(channel, context.progress_token, interval, last=last, meta=related)
+        if context.session is not None:
+            context.session.where = lambda: (0, None if progress is None else progress.last)
         limit = WaitLimit.within(UNLIMITED, context.settings, context.draining)
         task = await outcome(context, self._wait(), channel, limit, related)
         while task is not None and not task.status.terminal:

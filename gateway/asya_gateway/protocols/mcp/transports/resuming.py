@@ -32,9 +32,10 @@ from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
 from asya_gateway.protocols.mcp.mrtr.session_state import stored_state
 from asya_gateway.protocols.mcp.request_context import RequestContext, context_of
 from asya_gateway.protocols.mcp.results import Result
-from asya_gateway.protocols.mcp.sessions.call import SessionCall
+from asya_gateway.protocols.mcp.sessions.call import RESULT_OF, SessionCall
 from asya_gateway.protocols.mcp.sessions.event_ids import LAST_EVENT_ID, Place
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
+from asya_gateway.protocols.mcp.tasks.experimental import HeldResult
 from asya_gateway.protocols.mcp.versions import Revision, handshake_named
 
 Made = Callable[[RequestContext, Mapping[str, Any], str], Held[Result]]
@@ -44,6 +45,7 @@ METHODS: Mapping[str, Made] = {
     "tools/call": HeldCall.resumed,
     "prompts/get": prompts.resumed,
     "resources/read": resources.resumed,
+    "tasks/result": HeldResult.resumed,
 }
 """Methods whose streams can go on."""
 
@@ -64,14 +66,17 @@ async def resume(
         row = await parts.calls.find(session.key, request)
     except GatewayError as error:
         raise Unanswerable(error) from None
-    if row is None or (row.task_id is not None and row.call["method"] not in METHODS):
+    if row is None:
+        raise EventUnknown
+    task_id = row.call.get(RESULT_OF) if row.task_id is None else row.task_id
+    if task_id is not None and row.call["method"] not in METHODS:
         raise EventUnknown
     call = SessionCall(parts, session, row.call["id"], place=place)
-    if row.task_id is None:
+    if task_id is None:
         return await _ask_on(http, row, revision, call)
     context = _context(http, row, revision, call)
     with held_slot(http, context), attended(context):
-        held = METHODS[context.method](context, row.call, row.task_id)
+        held = METHODS[context.method](context, row.call, task_id)
         call.adopt(row)
         return await stream_in(http, context, GoneOn(context, held, call), AcceptedForms(json=False, stream=True))
 
@@ -129,7 +134,8 @@ def _context(
     """The context of the call as it was made. Its result has the form that its own request asked for."""
     said = row.call
     token = said.get("token")
-    params: dict[str, Any] = dict({"name": said["name"]} if own is None else own)
+    named = {"taskId": said[RESULT_OF]} if RESULT_OF in said else {"name": said["name"]}
+    params: dict[str, Any] = dict(named if own is None else own)
     if token is not None:
         params["_meta"] = {"progressToken": token}
     message = Request(said["id"], said["method"], params)
