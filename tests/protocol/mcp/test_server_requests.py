@@ -10,6 +10,7 @@ import pytest
 from asya_gateway.domain import page_room
 from asya_gateway.domain.page_room import PageRoom
 from asya_gateway.domain.sessions.ports import ServerRequest
+from asya_gateway.protocols.http.keys import STREAMS
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from tests.support.gateway import Gateway
 from tests.support.inputs import CONSENT_AT, FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
@@ -381,7 +382,7 @@ async def test_a_client_that_comes_back_late_hears_the_whole_log_and_its_progres
     await actor.end(task_id, result=1)
     if without_room:
         at_once, refusals = PageRoom.at_once, iter([0])
-        monkeypatch.setattr(PageRoom, "at_once", lambda room: next(refusals, None) is None and at_once(room) or 0)
+        monkeypatch.setattr(PageRoom, "at_once", lambda room: (next(refusals, None) is None and at_once(room)) or 0)
     async with client.listen(pair[1], last=last) as stream:
         seen = [event.data async for event in events(stream) if event.data is not None]
     told = [each["params"] for each in seen[:-1]]
@@ -428,6 +429,26 @@ async def test_an_answer_while_nobody_holds_the_call_is_kept(pair: list[Gateway]
     await goes_on(pair)
     await actor.end(task_id, result="done")
     async with client.listen(pair[0], last=last) as stream:
+        assert (await stream.message())["id"] == 9
+
+
+async def test_who_comes_back_is_told_what_was_answered_elsewhere_meanwhile(pair: list[Gateway]) -> None:
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.call("anything", at=pair[0], id=9) as stream:
+        task_id = await paused(actor, {"inputs": {"name": NAME, "folders": FOLDERS}})
+        asked = {(each := await stream.message())["method"]: each["id"] for _ in range(2)}
+        last = stream.last_id
+    await until(lambda: len(pair[0].app[STREAMS]) == 0, what="the end of the stream")
+    status, _ = await pair[1].post(f"/tasks/{task_id}/resume", {"key": "name", "answer": {"name": "Ada"}})
+    assert status == 200
+    async with client.listen(pair[1], last=last) as stream:
+        withdrawn = await stream.message()
+        conforms(withdrawn, "CancelledNotification", "2025-11-25")
+        assert withdrawn["params"]["requestId"] == asked["elicitation/create"]
+        # The other one is open as before.
+        await client.respond(asked["roots/list"], LISTED, pair[0])
+        await goes_on(pair)
+        await actor.end(task_id, result="done")
         assert (await stream.message())["id"] == 9
 
 

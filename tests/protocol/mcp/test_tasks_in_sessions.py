@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.protocols.http.keys import STREAMS
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from asya_gateway.protocols.mcp.tasks import standing_questions
 from tests.support.gateway import Gateway
@@ -233,14 +234,31 @@ async def test_a_stream_that_comes_back_asks_what_had_not_arrived_and_withdraws_
         assert found["params"]["requestId"] == first["id"]
 
 
+async def test_a_stream_that_comes_back_tells_what_was_answered_without_it(pair: list[Gateway], at_once: None) -> None:
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.listen(pair[1]) as stream:
+        await stream.next()
+        task_id = await made(client, actor)
+        await asks(actor, task_id)
+        asked = await next_of(stream, "elicitation/create")
+        last = stream.last_id
+    await until(lambda: len(pair[1].app[STREAMS]) == 0, what="the end of the stream")
+    status, _ = await pair[0].post(f"/tasks/{task_id}/resume", {"key": "name", "answer": {"name": "Ada"}})
+    assert status == 200
+    async with client.listen(pair[0], last=last) as stream:
+        withdrawn = await next_of(stream, "notifications/cancelled")
+        assert withdrawn["params"]["requestId"] == asked["id"]
+        assert withdrawn["params"]["_meta"] == {RELATED: {"taskId": task_id}}
+
+
 async def test_a_question_that_falls_into_an_outage_costs_no_other_one(
     pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are due in one turn, and the database is away for the second."""
     monkeypatch.setattr(standing_questions, "ASK_AFTER", 3600.0)
     client, actor = await connect(*pair), Actor(pair[0])
-    requests, asked = pair[1].app[SESSIONS].requests, []
-    ask = requests.ask
+    requests = pair[1].app[SESSIONS].requests
+    ask, asked = requests.ask, list[None]()
 
     async def away_for_the_second(*arguments: Any) -> Any:
         asked.append(None)
@@ -311,8 +329,7 @@ async def test_who_stops_to_wait_for_a_result_ends_no_task(pair: list[Gateway]) 
         pass
     assert await actor.status(task_id) == "pending"
     await actor.end(task_id, result="done")
-    async with waiting(client, task_id, pair[1]) as result:
-        assert (await result.message())["result"]["content"][0]["text"] == "done"
+    assert (await client.ask("tasks/result", {"taskId": task_id}))["content"][0]["text"] == "done"
 
 
 async def test_the_end_of_a_question_at_a_url_is_told(pair: list[Gateway], at_once: None) -> None:

@@ -1,7 +1,7 @@
 """Responses of clients to requests that a waiting task has made: read, and given to the task. The replica that gets a
 response gives it, and so does the one that holds the call, because either may end in between; a task takes it once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +43,31 @@ def task_asking(request: ServerRequest) -> str | None:
         return None
     task_id: str = jsontext.loads(request.purpose.removeprefix(OF_TASK))["task"]
     return task_id
+
+
+def is_asked(task: TaskHead | None, request: ServerRequest) -> bool:
+    """Whether the task still waits for an answer to its request; None for a task that is gone."""
+    pause = None if task is None or not task.status.waiting else task.pause
+    about = jsontext.loads(request.purpose.removeprefix(OF_TASK))
+    return pause is not None and pause.id == about["pause"] and pause.asks(about["key"])
+
+
+async def outdated(tasks: Tasks, caller: Caller, requests: Iterable[ServerRequest]) -> list[ServerRequest]:
+    """Those of these open requests of tasks that need no answer any more. Raises Unavailable."""
+    known: dict[str, TaskHead | None] = {}
+    found = []
+    for each in requests:
+        task_id = task_asking(each)
+        if task_id is None or not each.is_open:
+            continue
+        if task_id not in known:
+            try:
+                known[task_id] = await tasks.get(task_id, caller, payload=False)
+            except TaskNotFound:
+                known[task_id] = None
+        if not is_asked(known[task_id], each):
+            found.append(each)
+    return found
 
 
 async def give(tasks: Tasks, caller: Caller, request: ServerRequest, revision: Revision) -> None:

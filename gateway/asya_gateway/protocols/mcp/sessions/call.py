@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -36,10 +36,11 @@ HOLD_EVERY = 30.0
 """Seconds between two notes that the stream of open requests is open."""
 
 RESULT_OF = "result_of"
-"""The member of a stored call that names the task for whose result a request waits. It is not the call's own task, so that
-the end of the request is not the task's."""
+"""The member of a stored call that names the task for whose result a request waits. It is not the call's own task, so
+that the end of the request is not the task's."""
 
 Sending = Callable[[JsonText], Any]
+Outdated = Callable[[Sequence[ServerRequest]], Awaitable[Sequence[ServerRequest]]]
 
 
 class CallOfTask(NamedTuple):
@@ -206,10 +207,15 @@ class SessionCall(News):
         for each in await self._parts.requests.withdraw(self.session.key, [each.id for each in asked]):
             await send(_withdrawn(each))
 
-    async def repeat_withdrawals(self, send: Sending) -> None:
-        """Tell a client that comes back which requests it need not answer any more. Raises Unavailable."""
-        for each in await self._parts.requests.of_stream(self.session.key, self.request):
-            if each.outcome == "withdrawn" and each.number <= self._number:
+    async def repeat_withdrawals(self, outdated: Outdated, send: Sending) -> None:
+        """Tell a client that comes back which requests it need not answer any more; those that are `outdated` have been
+        answered while nobody held its stream. Raises Unavailable."""
+        requests = self._parts.requests
+        asked = await requests.of_stream(self.session.key, self.request)
+        left = [each.id for each in await outdated(asked)]
+        withdrawn = await requests.withdraw(self.session.key, left) if left else ()
+        for each in (*(each for each in asked if each.outcome == "withdrawn"), *withdrawn):
+            if each.number <= self._number:
                 await send(_withdrawn(each))
 
     # What other replicas do

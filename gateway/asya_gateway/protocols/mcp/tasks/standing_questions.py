@@ -12,7 +12,7 @@ from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.mcp.forms import asks_of
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.request_meta import RELATED_TASK_KEY
-from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, request_for, spent
+from asya_gateway.protocols.mcp.session_answers import SURFACE, give, input_key, outdated, request_for, spent
 from asya_gateway.protocols.mcp.sessions.call import withdrawal
 from asya_gateway.protocols.mcp.topics import Notice
 from asya_gateway.protocols.mcp.url_elicitation import COMPLETE, completion
@@ -47,6 +47,8 @@ class StandingQuestions:
         self._loop = asyncio.get_running_loop()
         self._looked = self._loop.time()
         self._answered = False
+        self._comes_back = sent > 0
+        """Whether its client may have seen questions on an earlier stream."""
 
     def note(self, task: TaskHead) -> None:
         """A task as it is now."""
@@ -67,6 +69,9 @@ class StandingQuestions:
     async def attend(self, context: RequestContext, notices: list[Notice]) -> None:
         """Ask what is due, give what was answered, withdraw what is over. Each step adds what is to be told of it, also
         if a later one raises. Raises Unavailable."""
+        if self._comes_back:
+            await self._withdraw_outdated(context, notices)
+            self._comes_back = False
         while self._over:
             complete = _complete(self._over[-1])
             notices += await self._withdrawn(self._over[-1], self._over[-1].asked) + complete
@@ -82,6 +87,15 @@ class StandingQuestions:
         """The stream is closed: what is open may be asked elsewhere. Raises Unavailable."""
         if any(each.is_open for question in self._open.values() for each in question.asked):
             await self._parts.requests.release(self._session().key, STANDING_STREAM)
+
+    async def _withdraw_outdated(self, context: RequestContext, notices: list[Notice]) -> None:
+        """Tell a client that comes back of questions that were answered while it had no stream."""
+        key = self._session().key
+        asked = await self._parts.requests.of_stream(key, STANDING_STREAM)
+        over = [each.id for each in await outdated(context.tasks, context.caller, asked) if each.number <= self.sent]
+        if over:
+            withdrawn = await self._parts.requests.withdraw(key, over)
+            notices += [Notice("cancelled", withdrawal(each)) for each in withdrawn]
 
     async def _ask(self, context: RequestContext, question: _Question) -> list[Notice]:
         asks = asks_of(question.task, SURFACE, context.revision, context.client, context.settings.public_url)

@@ -2,6 +2,7 @@
 Redelivery")."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -32,6 +33,7 @@ from asya_gateway.protocols.mcp.methods import HANDSHAKE_METHODS
 from asya_gateway.protocols.mcp.mrtr.session_state import stored_state
 from asya_gateway.protocols.mcp.request_context import RequestContext, context_of
 from asya_gateway.protocols.mcp.results import Result
+from asya_gateway.protocols.mcp.session_answers import outdated
 from asya_gateway.protocols.mcp.sessions.call import RESULT_OF, SessionCall
 from asya_gateway.protocols.mcp.sessions.event_ids import LAST_EVENT_ID, Place
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
@@ -95,9 +97,10 @@ class GoneOn:
         """What came after the last event, and the result. Raises what the request itself raises."""
         # A client that comes back reads a stream, also if there is nothing but the answer on it.
         await channel.quiet()
-        settings = self._context.settings
-        limit = WaitLimit.within(settings.mcp_max_wait, settings, self._context.draining)
-        await outlasting(lambda: self._call.repeat_withdrawals(channel.notify), channel, limit)
+        context = self._context
+        limit = WaitLimit.within(context.settings.mcp_max_wait, context.settings, context.draining)
+        over = partial(outdated, context.tasks, context.caller)
+        await outlasting(lambda: self._call.repeat_withdrawals(over, channel.notify), channel, limit)
         return await self._held.run(channel)
 
     def abandon(self) -> None:
