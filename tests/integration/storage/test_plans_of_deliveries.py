@@ -2,15 +2,17 @@
 that were made when the tables were empty, and with those of full ones."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from asya_gateway.domain.conversations import NewConversation
-from asya_gateway.domain.destinations import Busy, Destination, Settled
+from asya_gateway.domain.destinations import Busy, Destination, Put, Settled
 from asya_gateway.domain.errors import Conflict
 from asya_gateway.domain.ports import OutboxEntry, Refused, Terms
 from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.leases import PostgresDeliveries
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.queues.outbox import PostgresOutbox
@@ -123,4 +125,11 @@ async def test_a_delivery_looks_at_no_other_open_destination(
             await still.tasks.report(progress(task_id))
             [leased] = await queue.lease([task_id], Busy(), 100)
             assert await queue.settle(Settled(leased.key, leased.lease, 2, "running", release=True))
+    blocks.check(ONE_DELIVERY)
+    # A new task's destination is stored with it, beside those of its owner.
+    aim = Destination(uuid.uuid4().hex, "a2a", "x", "o1", "https://e.example/", "e.example:443", {})
+    with counted_blocks(monkeypatch) as blocks:
+        await still.tasks.admit(new_task(aim.task_id, owner="o1", destination=aim), Terms())
+        stored = PostgresDestinations(still.storage.database, announcing)
+        assert await stored.put(replace(aim, name="y")) is Put.STORED
     blocks.check(ONE_DELIVERY)

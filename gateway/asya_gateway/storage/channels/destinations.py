@@ -18,15 +18,20 @@ NEARLY_ALL = MOST_PER_OWNER - 100
 """Destinations of an owner from which on its registrations wait for each other, so that no two take the last place.
 (Those of new tasks are counted like open tasks: storage/tasks/aiming.py.)"""
 
-_OF_OWNER = "owner = $4 AND NOT done AND disabled_reason IS NULL"
 # Registrations for one task wait for each other, and near the limit those of one owner. A statement sees what was
 # committed before it began, so that a lock is a statement of its own.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('destinations:' || $1, 0))"
+# A range, as in storage/tasks/aiming.py, so that the open ones of all are not read.
 _COUNT = f"""
 SELECT (SELECT count(*) FROM (
     SELECT FROM destinations WHERE task_id = $1 AND channel = $2 AND name <> $3 LIMIT {MOST_PER_TASK}
 ) t) AS of_task, (SELECT count(*) FROM (
-    SELECT FROM destinations WHERE {_OF_OWNER} AND (task_id, channel, name) <> ($1, $2, $3) LIMIT {MOST_PER_OWNER}
+    SELECT FROM unnest(ARRAY[$4::text]) AS o(owner) CROSS JOIN LATERAL (
+        SELECT FROM destinations d
+        WHERE d.owner BETWEEN o.owner AND o.owner AND NOT d.done AND d.disabled_reason IS NULL
+          AND (d.task_id, d.channel, d.name) <> ($1, $2, $3)
+        LIMIT {MOST_PER_OWNER}
+    ) open
 ) o) AS of_owner
 """
 
