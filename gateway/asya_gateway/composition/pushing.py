@@ -56,6 +56,7 @@ class Pushing:
         self._ending = Ending(destinations)
         self._parts = PushParts(destinations, self._client, sealing, identifying.audit)
         channel = PushChannel(self._client, sealing, storage.clock)
+        budget = budget or Budget.unbounded()
         queue = PostgresDeliveries(
             storage.database,
             announcing,
@@ -64,12 +65,13 @@ class Pushing:
             per_owner=LEASED_PER_OWNER,
             limits=Limits(waiting_rows=2 * LEASED),
             longest=settings.db_statement_timeout,
+            budget=budget,
         )
         self.host = DeliveryHost(
             queue,
             [channel],
             tasks,
-            budget=budget or Budget.unbounded(),
+            budget=budget,
             clock=storage.clock,
             revoked=identifying.revoked,
             stale=identifying.stale,

@@ -97,7 +97,7 @@ class Storage:
             pauses,
             self.incomplete,
         )
-        self.sessions = PostgresSessionParts(database, self.bell, limits=limits, longest=longest)
+        self.sessions = PostgresSessionParts(database, self.bell, limits=limits, longest=longest, budget=budget)
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.expiry = PauseExpiry(database, self.tasks.finish, limits=pauses)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, InboxMessage, NewServerRequest, OpenCall, SessionTask
 from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
 from asya_gateway.storage.sessions import calls as stored_calls
@@ -15,6 +16,7 @@ from asya_gateway.storage.sessions import retention
 from asya_gateway.storage.sessions import tasks as session_tasks
 from asya_gateway.storage.sessions.store import PostgresSessionParts
 from tests.support.storage import Running, make_storage, succeeded
+from tests.support.waiting import rounds
 
 
 @pytest.fixture
@@ -72,6 +74,26 @@ async def test_beyond_the_limit_the_longest_idle_session_gives_way(stored: Runni
             found = await database.fetchrow(count, "key:a", source, str(number))
             assert tuple(found or ()) == (most, there)
     assert await alive(stored, last, more, other, sse) == [True] * 4
+
+
+async def test_what_waits_for_the_database_is_charged_to_the_memory_budget(database_url: str) -> None:
+    budget = Budget(1_000_000)
+    made = make_storage(database_url, budget=budget)
+    await made.storage.start()
+    try:
+        parts = parts_of(made)
+        await parts.sessions.create(one := new())
+        for work in (
+            parts.sessions.find(one.key, one.owner),
+            parts.calls.register(OpenCall(one.key, bytes(16), None, {"id": 1})),
+        ):
+            waiting = asyncio.ensure_future(work)
+            await rounds(1)
+            assert budget.holds(Share.WRITES) > 0
+            assert await waiting
+            assert budget.holds(Share.WRITES) == 0
+    finally:
+        await made.storage.stop()
 
 
 async def test_a_session_ends_when_it_was_idle_for_seven_days(stored: Running) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from asya_gateway.channels.host import DeliveryHost
-from asya_gateway.domain.budget import Budget
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.destinations import Busy, Destination, Lagging, Put, Settled
 from asya_gateway.storage.channels.announcing import Announcing
 from asya_gateway.storage.channels.destinations import PostgresDestinations
@@ -25,12 +25,19 @@ KEY = "key:k"
 class Deliveries:
     """Destinations, and what one process leases of them."""
 
-    def __init__(self, still: Running) -> None:
+    def __init__(self, still: Running, budget: Budget | None = None) -> None:
         self.database = still.storage.database
         announcing = Announcing(still.storage.bell)
         self.destinations = PostgresDestinations(self.database, announcing)
         self.queue = PostgresDeliveries(
-            self.database, announcing, channels=["a2a"], per_host=8, per_owner=64, limits=Limits(), longest=10.0
+            self.database,
+            announcing,
+            channels=["a2a"],
+            per_host=8,
+            per_owner=64,
+            limits=Limits(),
+            longest=10.0,
+            budget=budget,
         )
 
     async def put(self, task_id: str, name: str = "x", url: str = "https://old.example/") -> None:
@@ -58,6 +65,18 @@ def deliveries(still: Running) -> Deliveries:
 def end_of(lagging: Lagging) -> Settled:
     reason = "it answered 410"
     return Settled(lagging.key, lagging.lease, 1, "pending", disabled_reason=reason, done=True, release=True)
+
+
+async def test_what_waits_to_be_recorded_is_charged_to_the_memory_budget(still: Running) -> None:
+    budget = Budget(1_000_000)
+    deliveries = Deliveries(still, budget)
+    task_id = await still.create()
+    await deliveries.put(task_id)
+    settling = asyncio.ensure_future(deliveries.queue.settle(end_of(await deliveries.leased(task_id))))
+    await rounds(1)
+    assert budget.holds(Share.WRITES) > 0
+    assert await settling
+    assert budget.holds(Share.WRITES) == 0
 
 
 async def test_what_was_delivered_to_a_replaced_url_is_not_recorded_of_the_new_one(

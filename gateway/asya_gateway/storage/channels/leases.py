@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from typing import Any
 
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.destinations import Busy, Lagging, LogPage, Settled
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.keys import SUBJECT_PREFIX
@@ -128,6 +129,7 @@ class PostgresDeliveries:
         per_owner: int,
         limits: Limits,
         longest: float,
+        budget: Budget | None = None,
     ) -> None:
         self._database = database
         self._hot = database.hot
@@ -140,7 +142,7 @@ class PostgresDeliveries:
         """The time behind which the next poll goes on; None at the beginning."""
         self._lag = LagMeter(database)
         self._settles = Coalescer[Settled, bool](
-            "deliveries", self._flush, key=lambda each: each.key, size=lambda _: 128, limits=limits
+            "deliveries", self._flush, key=lambda each: each.key, size=lambda _: 128, limits=limits, budget=budget
         )
 
     async def start(self, look: Callable[[Iterable[str] | None], None]) -> None:

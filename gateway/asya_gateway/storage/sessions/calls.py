@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from asya_crds import jsontext
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.sessions.ports import OpenCall
 from asya_gateway.storage.coalescer import Coalescer, Limits
@@ -64,7 +65,9 @@ class _Answered(NamedTuple):
 class PostgresCalls:
     """CallStore on the table mcp_calls."""
 
-    def __init__(self, database: Database, ring: Ring, *, limits: Limits, longest: float) -> None:
+    def __init__(
+        self, database: Database, ring: Ring, *, limits: Limits, longest: float, budget: Budget | None = None
+    ) -> None:
         self._database = database
         self._hot = database.hot
         self._ring = ring
@@ -72,7 +75,12 @@ class PostgresCalls:
         self._answered: deque[_Answered] = deque()
         self._removing: asyncio.Task[None] | None = None
         self._registrations = Coalescer[OpenCall, bool](
-            "calls of sessions", self._flush, key=lambda call: (call.session, call.request), size=_size, limits=limits
+            "calls of sessions",
+            self._flush,
+            key=lambda call: (call.session, call.request),
+            size=_size,
+            limits=limits,
+            budget=budget,
         )
 
     async def register(self, call: OpenCall) -> bool:

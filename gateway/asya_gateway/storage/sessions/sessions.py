@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from asya_crds import jsontext
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.sessions.session import MOST_URIS, NewSession, Session, Transport
 from asya_gateway.storage.coalescer import Coalescer, Limits
 from asya_gateway.storage.database import Database
@@ -85,14 +86,16 @@ class PostgresSessions:
     together are one statement.
     """
 
-    def __init__(self, database: Database, ring: Ring, *, limits: Limits, longest: float) -> None:
+    def __init__(
+        self, database: Database, ring: Ring, *, limits: Limits, longest: float, budget: Budget | None = None
+    ) -> None:
         self._database = database
         self._hot = database.hot
         self._ring = ring
         self._longest = longest
         self._decoding = Decoding()
         self._finds = Coalescer[_Wanted, Session | None](
-            "sessions", self._flush, key=lambda _: None, size=lambda _: 64, limits=limits
+            "sessions", self._flush, key=lambda _: None, size=lambda _: 64, limits=limits, budget=budget
         )
 
     async def create(self, new: NewSession) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.sessions.ports import SessionParts
 from asya_gateway.storage.coalescer import Limits
@@ -22,9 +23,11 @@ log = logging.getLogger(__name__)
 class PostgresSessionParts:
     """The parts of one process. An attempt at a batch is given up after `longest` seconds."""
 
-    def __init__(self, database: Database, bell: Bell, *, limits: Limits, longest: float) -> None:
-        self.sessions = PostgresSessions(database, self._ring, limits=limits, longest=longest)
-        self.calls = PostgresCalls(database, self._ring, limits=limits, longest=longest)
+    def __init__(
+        self, database: Database, bell: Bell, *, limits: Limits, longest: float, budget: Budget | None = None
+    ) -> None:
+        self.sessions = PostgresSessions(database, self._ring, limits=limits, longest=longest, budget=budget)
+        self.calls = PostgresCalls(database, self._ring, limits=limits, longest=longest, budget=budget)
         self.requests = PostgresServerRequests(database, self._ring)
         self.inbox = PostgresInbox(database, self._ring)
         self.tasks = PostgresSessionTasks(database, self._ring)
