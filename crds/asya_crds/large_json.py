@@ -92,6 +92,8 @@ def places(value: Any, limit: int) -> int:
         for node in level:
             inner += node.values() if isinstance(node, dict) else node
         count += len(inner)
+        if count > limit:
+            break
         level = [node for node in inner if isinstance(node, _CONTAINERS)]
     return count
 
@@ -145,6 +147,14 @@ async def loads(
         parent, last = _parent(value, name)
         parent[last] = Encoded.of(text, shape)
     return value
+
+
+async def dumps(value: Any, offload: Offload) -> str:
+    """Encode one value; one of many values in the other process. Raises what jsontext.dumps raises, OffloadFailed."""
+    if places(value, FEW_VALUES) <= FEW_VALUES:
+        return jsontext.dumps(value)
+    text: str = await offload.run(f"{jsontext.__name__}:{jsontext.dumps.__name__}", value)
+    return text
 
 
 def decoded(

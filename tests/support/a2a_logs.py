@@ -13,6 +13,7 @@ from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.pausing import schema_of
 from asya_gateway.domain.task import FlyEvent, JsonText, Task, TaskUpdate
 from asya_gateway.protocols.a2a.dialects.known import Dialect
+from asya_gateway.protocols.a2a.large_contents import live_parts
 from asya_gateway.protocols.a2a.model import Event, Message, Part, PartKind, Role, TaskView
 from asya_gateway.protocols.a2a.outputs import result_artifact, status_of
 from asya_gateway.protocols.a2a.streaming import LogEvents
@@ -128,7 +129,7 @@ def events_of(log: Log, *, oldest: bool, closes_at_question: bool = True) -> lis
     found: list[tuple[str, Event]] = []
     for item in log.items:
         if isinstance(item, FlyEvent):
-            live = rendered.live(item)
+            live = rendered.live((live_parts(item.payload), ()))
             found += [("", live)] if live is not None else []
         else:
             found += [(id, event) for id, event in rendered.entry(item) if event is not None]

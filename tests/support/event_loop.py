@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 from asya_crds import jsontext
 from tests.support.waiting import lasts
@@ -59,3 +61,46 @@ def held(lag: Lag) -> bool:
 def lists(size: int = MEBIBYTES) -> bytes:
     """The text of so many bytes of empty lists."""
     return b",".join([b"[]"] * (size // 3))
+
+
+@dataclass
+class Values:
+    """The most values of one document."""
+
+    most: int = 0
+
+    def note(self, text: str | bytes) -> None:
+        body = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        self.most = max(self.most, sum(map(body.count, (b",", b"[", b"{"))))
+
+
+@contextlib.contextmanager
+def coded_here() -> Iterator[Values]:
+    """The values of the largest document that this process decodes or encodes meanwhile. What is done in the other
+    process is not seen, so that a few values more than are taken here show where a large document is handled."""
+    found, before = Values(), (jsontext.loads, jsontext.loads_parts, jsontext.dumps, jsontext.canonical)
+
+    def reading(loads: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(loads)
+        def noted(text: str | bytes, *more: Any, **options: Any) -> Any:
+            found.note(text)
+            return loads(text, *more, **options)
+
+        return noted
+
+    def writing(dumps: Callable[..., str]) -> Callable[..., str]:
+        @wraps(dumps)
+        def noted(*more: Any, **options: Any) -> str:
+            text = dumps(*more, **options)
+            found.note(text)
+            return text
+
+        return noted
+
+    loads, loads_parts, dumps, canonical = before
+    jsontext.loads, jsontext.loads_parts = reading(loads), reading(loads_parts)
+    jsontext.dumps, jsontext.canonical = writing(dumps), writing(canonical)
+    try:
+        yield found
+    finally:
+        jsontext.loads, jsontext.loads_parts, jsontext.dumps, jsontext.canonical = before

@@ -78,6 +78,6 @@ class Conversations(Protocol):
     async def remove(self, task_id: str, number: int, request: RequestKey | None = None) -> None:
         """Remove a message that was not taken, and its key."""
 
-    async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
-        """The newest messages in order; all of them with None. Large ones are charged to the enclosing scope of the
-        budget. Raises NoRoom."""
+    async def messages(self, task_id: str, most: int | None, *, most_bytes: int) -> Sequence[JsonText]:
+        """The newest messages in order, at most `most` and so many that they have together at most `most_bytes`; the
+        newest one whatever its size. Large ones are charged to the enclosing scope of the budget. Raises NoRoom."""

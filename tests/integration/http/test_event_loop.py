@@ -46,9 +46,12 @@ def add_flow(gateway: Gateway, name: str, schema: dict[str, Any], output: dict[s
 
 
 MCP_CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"numbers","arguments":{"n":'
+A2A_SEND = '{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"data":'
 SURFACES = {
     "REST": ("/tools/call", '{"name":"numbers","arguments":{"n":', "}}"),
     "MCP": ("/mcp", MCP_CALL, "}}}"),
+    "A2A": ("/a2a/", f'{{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{A2A_SEND}', "}]}}}"),
+    "A2A over HTTP": ("/a2a/message:send", A2A_SEND, "}]}}"),
     "mesh": ("/mesh/some-task/final", '{"status":"succeeded","result":', "}"),
 }
 

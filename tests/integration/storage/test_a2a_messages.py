@@ -13,15 +13,17 @@ from asya_gateway.domain.conversations import Conversation, NewConversation
 from asya_gateway.domain.errors import Conflict, KeyReused
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import Terms
+from asya_gateway.domain.task import LARGEST_INLINE
 from asya_gateway.storage.a2a import contents
 from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.a2a.lists import PostgresConversationLists
-from asya_gateway.storage.a2a.messages import WEIGHT
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, NameTaken, Verdict
 from asya_gateway.storage.tasks.creating import TaskCreator, into_outbox
+from asya_gateway.storage.tasks.reading import WEIGHT
 from tests.support.storage import Running, new_task
 
 LARGE = json.dumps("x" * 50_000)
+MOST = 10_000_000
 
 
 async def begun(still: Running) -> tuple[PostgresConversations, str]:
@@ -42,7 +44,7 @@ async def test_tasks_with_and_without_a_conversation_are_stored_in_one_batch(sti
         found = [await conversations.find(each.id, None) for each in batch]
         owner = batch[1].owner
         assert found[:2] == [None, Conversation(batch[1].id, owner, "0.3", "c", reply="auto")]
-        assert [await conversations.messages(each.id, None) for each in batch[:2]] == [(), ['"hi"']]
+        assert [await conversations.messages(each.id, None, most_bytes=MOST) for each in batch[:2]] == [(), ['"hi"']]
         for each, at in zip(batch, times, strict=True):
             head = await still.tasks.head(each.id, owner=EVERY_OWNER)
             assert head is not None
@@ -101,10 +103,10 @@ async def test_messages_of_one_moment_have_numbers_of_their_own_and_the_limits_h
     with pytest.raises(Conflict, match="bytes"):
         await add("last", 100, 48)
     assert await add("last", 100, 49) == 8
-    assert await conversations.messages(task_id, None) == ['"first"', *['"next"'] * 6, '"last"']
-    assert await conversations.messages(task_id, 2) == ['"next"', '"last"']
+    assert await conversations.messages(task_id, None, most_bytes=MOST) == ['"first"', *['"next"'] * 6, '"last"']
+    assert await conversations.messages(task_id, 2, most_bytes=MOST) == ['"next"', '"last"']
     assert await conversations.add("unknown", "{}", most=10, most_bytes=10) == 0
-    assert await conversations.messages("unknown", None) == ()
+    assert await conversations.messages("unknown", None, most_bytes=MOST) == ()
 
 
 async def test_equal_messages_under_one_key_are_stored_once_and_another_one_is_refused(still: Running) -> None:
@@ -121,7 +123,7 @@ async def test_equal_messages_under_one_key_are_stored_once_and_another_one_is_r
     # One that was not taken leaves its key to the next one.
     await conversations.remove(task_id, 3, RequestKey("message", "l", b"same"))
     assert await add("another", "l", b"other") == 3
-    assert len(await conversations.messages(task_id, None)) == 3
+    assert len(await conversations.messages(task_id, None, most_bytes=MOST)) == 3
 
 
 async def test_large_messages_are_read_when_there_is_room_in_memory(
@@ -135,13 +137,37 @@ async def test_large_messages_are_read_when_there_is_room_in_memory(
     budget.charge(Share.READERS, 1)
     with budget.scope():
         with pytest.raises(NoRoom):
-            await conversations.messages(task_id, None)
+            await conversations.messages(task_id, None, most_bytes=MOST)
         # Small ones are read as they are.
-        assert await conversations.messages(task_id, 1) == [LARGE]
+        assert await conversations.messages(task_id, 1, most_bytes=MOST) == [LARGE]
         budget.give_back(Share.READERS, 1)
-        assert await conversations.messages(task_id, None) == ['"first"', LARGE, LARGE]
+        assert await conversations.messages(task_id, None, most_bytes=MOST) == ['"first"', LARGE, LARGE]
         assert budget.holds(Share.READERS) == WEIGHT * (len('"first"') + 2 * len(LARGE))
     assert budget.holds(Share.READERS) == 0
+
+
+async def test_no_more_is_read_than_fits_into_the_bytes_but_always_the_newest_message(still: Running) -> None:
+    conversations, task_id = await begun(still)
+    for _ in range(3):
+        await conversations.add(task_id, LARGE, most=10, most_bytes=1_000_000)
+    await conversations.add(task_id, '"last"', most=10, most_bytes=1_000_000)
+    budget = Budget(1_000_000)
+
+    async def read(most: int | None, most_bytes: int) -> list[int]:
+        with budget.scope() as lease:
+            found = await conversations.messages(task_id, most, most_bytes=most_bytes)
+            size = sum(map(len, found))
+            assert lease.bytes == (WEIGHT * size if size > LARGEST_INLINE else 0)
+        return [len(each) for each in found]
+
+    large, last = len(LARGE), len('"last"')
+    assert await read(None, 1_000_000) == [len('"first"'), large, large, large, last]
+    assert await read(None, 2 * large + last) == [large, large, last]
+    assert await read(None, 2 * large + last - 1) == [large, last]
+    assert await read(2, 1_000_000) == [large, last]
+    assert await read(None, large) == await read(None, 1) == [last]
+    await conversations.add(task_id, LARGE, most=10, most_bytes=1_000_000)
+    assert await read(None, 1) == [large]
 
 
 async def test_a_list_leaves_out_many_messages_that_are_large_together(

@@ -103,7 +103,7 @@ async def clients(still: Running) -> None:
     assert (await still.tasks.admit(new_task(aim.task_id, owner="o1", destination=aim), Terms())).created_at is not None
     await still.storage.database.hot.execute("UPDATE destinations SET done = true WHERE task_id = $1", aim.task_id)
     number = await conversations.add(task_id, "{}", most=10, most_bytes=1000)
-    assert len(await conversations.messages(task_id, 10)) == 2
+    assert len(await conversations.messages(task_id, 10, most_bytes=10_000_000)) == 2
     await conversations.remove(task_id, number)
     await still.storage.resources.announce(["asya://new/1", "asya://new/2"])
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import asya_gateway.protocols.http.errors  # noqa: F401 # its errors belong to the tree
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.protocols.a2a.dialects import v0_1, v0_3, v1_0
+from asya_gateway.protocols.a2a.dialects.known import V0_1, V0_3, V0_3_PROTO, V1_0, Dialect
 from asya_gateway.protocols.a2a.errors import KIND_OF, A2aError
 from asya_gateway.protocols.a2a.model import (
     Artifact,
@@ -96,6 +98,30 @@ def test_integers_stay_exact_and_json_that_is_there_is_inserted_unchanged() -> N
     text = json_text(document)
     assert '{"a":1.0,"b":9007199254740993}' in text
     assert '"data":42' in text
+
+
+def test_many_texts_are_inserted_each_in_its_place_also_beside_what_utf_8_cannot_carry() -> None:
+    texts = [f'{{"n":{number}}}' for number in range(1_000)]
+    document = {"a": [Verbatim(text) for text in texts], "said": "\ud800"}
+    assert json_text(document) == f'{{"a":[{",".join(texts)}],"said":"\\ud800"}}'
+    assert json_text({"a": Verbatim("1"), "said": "\u00e9"}) == '{"a":1,"said":"\u00e9"}'
+    assert json_text([Verbatim('"x"')]) == '["x"]'
+
+
+@pytest.mark.parametrize("dialect", [V1_0, V0_3, V0_3_PROTO, V0_1], ids=lambda dialect: dialect.key)
+def test_messages_and_parts_that_are_written_already_stand_as_they_would_be_written(dialect: Dialect) -> None:
+    parts = (Part(PartKind.TEXT, "x"), Part(PartKind.DATA, [1]), Part(PartKind.RAW, "aGk=", "image/png"))
+    said = Message("m", Role.USER, parts, "c", "t", {"a": 1})
+    plain = Artifact("result", parts)
+    already = replace(plain, parts=(), written=tuple(Verbatim(json_text(dialect.part(each))) for each in parts))
+    history: list[Message | Verbatim] = [said, Verbatim(json_text(dialect.message(said)))]
+    tasks = [
+        json_text(dialect.task(replace(view(), history=(message,), artifacts=(made,))))
+        for message, made in zip(history, (plain, already), strict=True)
+    ]
+    assert tasks[0] == tasks[1]
+    events = [json_text(dialect.event(ArtifactUpdate("t", "c", made))) for made in (plain, already)]
+    assert events[0] == events[1]
 
 
 @pytest.mark.parametrize("state", State)

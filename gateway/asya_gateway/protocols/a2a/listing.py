@@ -1,10 +1,14 @@
 """ListTasks: the caller's tasks of the flows that are skills, in the order of their statuses' times (section 3.1.4)."""
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.conversation_lists import ConversationFilter, Listed, Places, Position, Rejection
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.protocols.a2a.contexts import inner_context_id
-from asya_gateway.protocols.a2a.model import Listing, Page, State, TaskView
+from asya_gateway.protocols.a2a.large_contents import written_messages
+from asya_gateway.protocols.a2a.model import Listing, Page, State, TaskView, Verbatim
 from asya_gateway.protocols.a2a.outputs import STATES
 from asya_gateway.protocols.a2a.page_tokens import page_token, read_page_token
 from asya_gateway.protocols.a2a.request import A2aRequest
@@ -47,16 +51,24 @@ async def _views(request: A2aRequest, asked: Listing, places: Places) -> tuple[t
     found = await request.lists.contents(
         request.caller.owner, places.found, messages=asked.history_length, results=asked.artifacts
     )
-    views = [await _view(request, asked, each) for each in found]
+    histories = await _histories(request, found)
+    views = [await _view(request, asked, *each) for each in zip(found, histories, strict=True)]
     ids = [task_id for _, task_id in places.found]
     last = places.found[ids.index(found[-1].task.id)] if found else places.found[-1]
     behind = None if last == places.found[-1] else places.behind(last)
     return tuple(each for each in views if each is not None), behind
 
 
-async def _view(request: A2aRequest, asked: Listing, each: Listed) -> TaskView | None:
+async def _histories(request: A2aRequest, found: Sequence[Listed]) -> Iterator[tuple[Verbatim, ...]]:
+    """The messages of each task, those of all tasks written together. Raises Overloaded."""
+    texts = [text for each in found for text in each.messages]
+    written = iter(await written_messages(texts, request.dialect, request.offload))
+    return (tuple(islice(written, len(each.messages))) for each in found)
+
+
+async def _view(request: A2aRequest, asked: Listing, each: Listed, history: tuple[Verbatim, ...]) -> TaskView | None:
     if each.whole:
-        return view_of(each.task, each.conversation, each.messages, artifacts=asked.artifacts, disabled=each.disabled)
+        return view_of(each.task, each.conversation, history, artifacts=asked.artifacts, disabled=each.disabled)
     try:
         task = await request.tasks.get(each.task.id, request.caller, payload=False)
     except TaskNotFound:

@@ -85,7 +85,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """An output of a task."""
+    """An output of a task. `written` are further parts, in the form of the dialect in which they will be sent."""
 
     artifact_id: str
     parts: tuple[Part, ...]
@@ -95,6 +95,7 @@ class Artifact:
     extensions: tuple[str, ...] = ()
     as_message: bool = False
     """Whether the actor asks that it be sent as a direct message, if the flow lets it choose."""
+    written: tuple[Verbatim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,14 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task as its caller sees it. `artifacts` and `history` are None if they were not asked for."""
+    """A task as its caller sees it. `artifacts` and `history` are None if they were not asked for. Messages that are
+    Verbatim are in the form of the dialect in which they will be sent."""
 
     id: str
     context_id: str
     status: Status
     artifacts: tuple[Artifact, ...] | None = ()
-    history: tuple[Message, ...] | None = None
+    history: tuple[Message | Verbatim, ...] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -68,7 +68,7 @@ async def get(request: A2aRequest, params: Params) -> Any:
     named = request.dialect.read_named(params)
     task, conversation = await found(request, named)
     dialect = _of_task(request.dialect, conversation.dialect if conversation is not None else None)
-    return dialect.task(await view(request, task, conversation, named.history_length))
+    return dialect.task(await view(request, task, conversation, named.history_length, dialect=dialect))
 
 
 async def list_tasks(request: A2aRequest, params: Params) -> Any:
@@ -86,7 +86,7 @@ async def cancel(request: A2aRequest, params: Params) -> Any:
         raise A2aError(TASK_NOT_CANCELABLE, ended.message, details={"taskId": named.task_id}) from None
     dialect = _of_task(request.dialect, conversation.dialect if conversation is not None else None)
     canceled = await request.tasks.get(task.id, request.caller, payload=False)
-    return dialect.task(await view(request, canceled, conversation, named.history_length))
+    return dialect.task(await view(request, canceled, conversation, named.history_length, dialect=dialect))
 
 
 def _of_task(asked: Dialect, recorded: str | None) -> Dialect:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.web import AppKey
 
+from asya_crds.offloading import Offload
 from asya_gateway.domain.conversation_lists import ConversationLists
 from asya_gateway.domain.conversations import Conversations
 from asya_gateway.domain.flows import FlowRegistry
@@ -14,7 +15,7 @@ from asya_gateway.domain.tasks import Tasks
 from asya_gateway.protocols.a2a.dialects.known import Dialect
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.idempotency import idempotency_key
-from asya_gateway.protocols.http.keys import FLOWS, READINESS, SETTINGS, TASKS
+from asya_gateway.protocols.http.keys import FLOWS, OFFLOAD, READINESS, SETTINGS, TASKS
 from asya_gateway.protocols.http.readiness import Readiness
 from asya_gateway.protocols.http.tracing import trace_headers
 from asya_gateway.protocols.http.wait_limit import WaitLimit
@@ -53,6 +54,7 @@ class A2aRequest:
     lists: ConversationLists
     settings: Settings
     readiness: Readiness
+    offload: Offload
     key: str | None
     trace: Mapping[str, str]
 
@@ -75,6 +77,7 @@ class A2aRequest:
             lists=app[CONVERSATION_LISTS],
             settings=app[SETTINGS],
             readiness=app[READINESS],
+            offload=app[OFFLOAD],
             key=idempotency_key(http.headers),
             trace=trace_headers(http.headers),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from asya_crds.large_json import has_few_values
 from asya_crds.naming import HEADER_A2A_CONTEXT, HEADER_A2A_TASK
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.calls import Call
@@ -46,7 +47,7 @@ from asya_gateway.protocols.a2a.push.registering import (
 from asya_gateway.protocols.a2a.request import SURFACE, A2aRequest
 from asya_gateway.protocols.a2a.skills import chosen
 from asya_gateway.protocols.a2a.viewing import check_known, found, named_by, view
-from asya_gateway.protocols.a2a.writing import json_text
+from asya_gateway.protocols.http.bodies import encode
 from asya_gateway.protocols.http.holding import Silent
 from asya_gateway.protocols.http.task_wait import TaskWait
 
@@ -106,7 +107,8 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
     # What is pushed is about a task, so that its client must know it.
     reply = None if send.push is not None else reply_mode(request, served, send, streams=streams)
     document = v1_0.message(message)
-    begins = NewConversation(request.dialect.name, context_id, json_text(document), send.client_task_id or None, reply)
+    text = await encode(document, request.offload)
+    begins = NewConversation(request.dialect.name, context_id, text, send.client_task_id or None, reply)
     conversation = Conversation(
         task_id, request.caller.owner, begins.dialect, context_id, begins.client_task_id, begins.reply
     )
@@ -130,7 +132,7 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
         return Taken(accepted.task_id)
     if call.destination is not None:
         begun(request, call.destination)
-    if accepted.created_at is None or reply is not None or (send.wait and not streams):
+    if accepted.created_at is None or reply is not None or (send.wait and not streams) or not has_few_values(text):
         return Taken(task_id, conversation, begun=True)
     view = _new_view(conversation, message, accepted.created_at, send.history_length)
     return Taken(task_id, conversation, begun=True, view=view)
@@ -267,7 +269,7 @@ async def _given(
     try:
         number = await request.conversations.add(
             task.id,
-            json_text(v1_0.message(said)),
+            await encode(v1_0.message(said), request.offload),
             most=MOST_MESSAGES,
             most_bytes=MOST_BODIES * request.settings.max_call_bytes,
             request=stored_as,

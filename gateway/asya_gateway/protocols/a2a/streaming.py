@@ -2,22 +2,15 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from functools import lru_cache
-from typing import Any
 
-from asya_crds import jsontext
 from asya_crds.status import TaskStatus, UpdateKind
-from asya_gateway.domain.task import FlyEvent, JsonText, Snapshot, TaskUpdate
-from asya_gateway.domain.tasks import Tasks
+from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 from asya_gateway.protocols.a2a.dialects.known import V0_1, Dialect
-from asya_gateway.protocols.a2a.dialects.v1_0 import read_part
-from asya_gateway.protocols.a2a.errors import A2aError
+from asya_gateway.protocols.a2a.large_contents import LiveParts, parts_of_live
 from asya_gateway.protocols.a2a.model import (
     Artifact,
     ArtifactUpdate,
     Event,
-    Part,
-    PartKind,
     State,
     Status,
     StatusUpdate,
@@ -35,8 +28,6 @@ FIRST = 1
 """The entry of a log with which it begins."""
 QUIET = 4.0
 """Most seconds without a comment on a stream: clients on httpx, as the Python SDK is by default, give up after five."""
-SHORT = 1024
-"""Most characters of a live event whose parts are kept."""
 
 
 def quiet_for(request: A2aRequest) -> float:
@@ -58,15 +49,15 @@ class LogEvents:
         """Whether nothing is sent after an entry with this status, although the task goes on."""
         return self._closes_at_question and status is TaskStatus.PAUSED
 
-    def live(self, event: FlyEvent) -> ArtifactUpdate | None:
-        """A live event as a chunk of the result's artifact. The durable result replaces all chunks, so that a lost one
-        does no harm."""
-        payload = event.payload
-        parts = _short_parts(payload) if len(payload) <= SHORT else live_parts(payload)
-        if not parts:
+    def live(self, found: LiveParts) -> ArtifactUpdate | None:
+        """The parts of a live event as a chunk of the result's artifact. The durable result replaces all chunks, so
+        that a lost one does no harm."""
+        parts, written = found
+        if not parts and not written:
             return None
         append, self._streamed = self._streamed, True
-        return ArtifactUpdate(self._task_id, self._context_id, Artifact(RESULT, parts), append=append)
+        made = Artifact(RESULT, parts, written=written)
+        return ArtifactUpdate(self._task_id, self._context_id, made, append=append)
 
     def entry(self, update: TaskUpdate) -> list[Numbered]:
         """The events of a log entry: two for a success, at most one for any other."""
@@ -88,47 +79,6 @@ class LogEvents:
         if state is State.COMPLETED or not text:
             return Status(state, update.at)
         return Status(state, update.at, spoken(self._task_id, self._context_id, f"{self._task_id}-{update.seq}", text))
-
-
-def live_parts(payload: JsonText) -> tuple[Part, ...]:
-    """The content of a live event: the parts of an artifact or a message, a text, or any JSON as data."""
-    try:
-        value = jsontext.loads(payload, max_depth=2 * jsontext.MAX_DEPTH)
-    except jsontext.InvalidJSON:
-        return ()
-    if not isinstance(value, dict):
-        return (_of(value),) if value not in (None, "") else ()
-    for path in (("artifact_update", "artifact"), ("artifact",), ("message",), ("status_update", "status", "message")):
-        inner: Any = value
-        for name in path:
-            inner = inner.get(name) if isinstance(inner, dict) else None
-        if isinstance(inner, dict) and isinstance(inner.get("parts"), list):
-            # Parts that are wrong are data, as in a result.
-            return _read(inner["parts"]) or ((_of(value),) if inner["parts"] else ())
-    text = next((value[name] for name in TEXTS if isinstance(value.get(name), str)), None)
-    if text is not None:
-        return (Part(PartKind.TEXT, text),) if text else ()
-    return (_of(value),)
-
-
-@lru_cache(maxsize=1024)
-def _short_parts(payload: JsonText) -> tuple[Part, ...]:
-    """Kept, because all readers of a task get the same events one after the other, several at a time."""
-    return live_parts(payload)
-
-
-TEXTS = ("text", "token", "delta", "content")
-
-
-def _of(value: object) -> Part:
-    return Part(PartKind.TEXT, value) if isinstance(value, str) else Part(PartKind.DATA, value)
-
-
-def _read(parts: list[object]) -> tuple[Part, ...]:
-    try:
-        return tuple(read_part(part, "parts") for part in parts)
-    except A2aError:
-        return ()
 
 
 async def event_groups(
@@ -160,7 +110,7 @@ async def event_groups(
         conversation = as_seen(await request.conversations.find(task_id, None), request)
         names = named_task(task, conversation), named_context(task, conversation)
         if after is None:
-            shown = await view(request, task, conversation, history_length)
+            shown = await view(request, task, conversation, history_length, dialect=dialect)
             closes = task.status.terminal or (closes_at_question and task.status is TaskStatus.PAUSED)
             yield [(str(task.last_seq), shown), *(_last(shown, task.last_seq, dialect) if closes else ())]
             if closes:
@@ -173,7 +123,7 @@ async def event_groups(
         del task
         del snapshot
         rendered = LogEvents(*names, closes_at_question=closes_at_question)
-        async for group in _rendered(tasks, rendered, groups, items, seen):
+        async for group in _rendered(request, dialect, rendered, groups, items, seen):
             yield group
 
 
@@ -187,7 +137,7 @@ async def new_groups(request: A2aRequest, task_id: str, new: TaskView) -> AsyncG
         rendered = LogEvents(new.id, new.context_id, closes_at_question=True)
         yield [(str(FIRST), new)]
         del new
-        async for group in _rendered(request.tasks, rendered, groups, (), FIRST):
+        async for group in _rendered(request, request.dialect, rendered, groups, (), FIRST):
             yield group
 
 
@@ -203,7 +153,8 @@ def _last(shown: TaskView, seq: int, dialect: Dialect) -> list[Numbered]:
 
 
 async def _rendered(
-    tasks: Tasks,
+    request: A2aRequest,
+    dialect: Dialect,
     rendered: "LogEvents",
     groups: AsyncGenerator[Snapshot | Sequence[TaskUpdate | FlyEvent]]
     | AsyncGenerator[Sequence[TaskUpdate | FlyEvent]],
@@ -215,7 +166,7 @@ async def _rendered(
         ready: list[Numbered] = []
         for item in items:
             if isinstance(item, FlyEvent):
-                made = rendered.live(item)
+                made = rendered.live(await parts_of_live(item.payload, dialect, request.offload))
                 ready += [] if made is None else [("", made)]
                 continue
             if item.seq <= seen:
@@ -224,7 +175,7 @@ async def _rendered(
                 # A large body is read when what stands before it is sent, and sent before anything else is read.
                 yield ready
                 ready = []
-            ready += rendered.entry(await tasks.whole(item))
+            ready += rendered.entry(await request.tasks.whole(item))
             if not item.whole or rendered.closes_at(item.status):
                 yield ready
                 ready = []

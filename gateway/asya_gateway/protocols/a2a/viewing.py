@@ -5,14 +5,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from asya_crds import jsontext
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.conversations import Conversation
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.reach import reads
 from asya_gateway.domain.task import JsonText, Task, TaskHead
-from asya_gateway.protocols.a2a.dialects import v1_0
-from asya_gateway.protocols.a2a.model import Message, Named, Role, TaskView
+from asya_gateway.protocols.a2a.dialects.known import Dialect
+from asya_gateway.protocols.a2a.large_contents import written_messages
+from asya_gateway.protocols.a2a.model import Named, TaskView, Verbatim
 from asya_gateway.protocols.a2a.outputs import result_artifact, status_of
 from asya_gateway.protocols.a2a.request import A2aRequest
 
@@ -67,12 +67,17 @@ async def view(
     conversation: Conversation | None,
     history_length: int | None,
     *,
+    dialect: Dialect | None = None,
     artifacts: bool = True,
 ) -> TaskView:
-    """The task with its artifacts and the newest messages: all of them without a length, none with 0."""
-    history: Sequence[JsonText] = ()
+    """The task with its artifacts and the newest messages: without a length all of them that have together no more
+    bytes than the largest call, none with 0. `dialect`: the one in which it will be written, if not the request's.
+    Raises Overloaded."""
+    texts: Sequence[JsonText] = ()
     if history_length != 0:
-        history = await request.conversations.messages(task.id, history_length)
+        most_bytes = request.settings.max_call_bytes
+        texts = await request.conversations.messages(task.id, history_length, most_bytes=most_bytes)
+    history = await written_messages(texts, dialect or request.dialect, request.offload)
     disabled = conversation.disabled if conversation is not None else await request.conversations.disabled(task.id)
     return view_of(task, conversation, history, artifacts=artifacts, disabled=disabled)
 
@@ -80,7 +85,7 @@ async def view(
 def view_of(
     task: Task,
     conversation: Conversation | None,
-    history: Sequence[JsonText],
+    history: tuple[Verbatim, ...],
     *,
     artifacts: bool = True,
     disabled: Mapping[str, str] = MappingProxyType({}),
@@ -94,7 +99,7 @@ def view_of(
         context_id=context_id,
         status=status_of(task, context_id),
         artifacts=made if artifacts else None,
-        history=tuple(read_stored(text) for text in history),
+        history=history,
         metadata={PUSH_EXTENSION: _undelivered(disabled)} if disabled else {},
     )
 
@@ -116,20 +121,3 @@ def named_task(task: TaskHead, conversation: Conversation | None) -> str:
 def named_by(conversation: Conversation) -> str:
     """The id by which the client knows the task of a conversation."""
     return conversation.client_task_id or conversation.task_id
-
-
-def read_stored(text: JsonText) -> Message:
-    """A stored message."""
-    value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
-    role = Role.USER if value["role"] == "ROLE_USER" else Role.AGENT
-    parts = tuple(v1_0.read_part(part, "parts") for part in value["parts"])
-    return Message(
-        message_id=value["messageId"],
-        role=role,
-        parts=parts,
-        context_id=value.get("contextId", ""),
-        task_id=value.get("taskId", ""),
-        metadata=value.get("metadata", {}),
-        extensions=tuple(value.get("extensions", ())),
-        reference_task_ids=tuple(value.get("referenceTaskIds", ())),
-    )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from itertools import chain, zip_longest
 from typing import Any
 
 from asya_crds import jsontext
@@ -11,12 +12,15 @@ from asya_gateway.protocols.a2a.model import Verbatim
 
 def json_text(value: Any) -> JsonText:
     """Encode a value that may contain Verbatim. Each stands in the encoded text as a mark that nobody can guess, and is
-    then replaced. Raises what jsontext.dumps raises."""
+    then replaced, all of them in one pass. Raises what jsontext.dumps raises."""
     marks = _Marks()
     text = jsontext.dumps(value, of_other=marks.of)
-    for number, verbatim in enumerate(marks.found):
-        text = text.replace(f'"{marks.mark}.{number}."', verbatim, 1)
-    return text
+    if not marks.found:
+        return text
+    around = text.split(f'"{marks.mark}"')
+    # Text that UTF-8 cannot carry is encoded a second time, in which every mark is asked for again.
+    found = marks.found[1 - len(around) :]
+    return "".join(chain.from_iterable(zip_longest(around, found, fillvalue="")))
 
 
 def one_line(text: JsonText) -> JsonText:
@@ -26,7 +30,7 @@ def one_line(text: JsonText) -> JsonText:
 
 
 class _Marks:
-    """What the encoder itself cannot express."""
+    """What the encoder itself cannot express, in the order of the text."""
 
     def __init__(self) -> None:
         self.found: list[JsonText] = []
@@ -37,7 +41,7 @@ class _Marks:
             case Verbatim():
                 self.mark = self.mark or os.urandom(12).hex()
                 self.found.append(value.text)
-                return f"{self.mark}.{len(self.found) - 1}."
+                return self.mark
             case Mapping():
                 return dict(value)
             case _:

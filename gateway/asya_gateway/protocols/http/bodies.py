@@ -7,9 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext, large_json
-from asya_crds.offloading import OffloadFailed
+from asya_crds.offloading import Offload, OffloadFailed
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import InvalidInput, Overloaded, TooLarge
+from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.arriving import BODY_SECONDS, Arriving, seconds_for
 from asya_gateway.protocols.http.errors import BodyTimeout
 from asya_gateway.protocols.http.expecting import ask_for_body
@@ -137,6 +138,14 @@ def decode(body: bytes, *, max_depth: int = jsontext.MAX_DEPTH, texts: Sequence[
         return large_json.with_texts(body, texts, max_depth=max_depth)
     except jsontext.InvalidJSON as error:
         raise InvalidInput(str(error)) from None
+
+
+async def encode(value: Any, offload: Offload) -> JsonText:
+    """JSON text of a decoded value, made without blocking the event loop. Raises Overloaded."""
+    try:
+        return await large_json.dumps(value, offload)
+    except OffloadFailed as error:
+        raise Overloaded(f"a large body cannot be encoded at the moment: {error}") from None
 
 
 def as_object(value: Any) -> dict[str, Any]:

@@ -80,8 +80,8 @@ class PostgresConversations:
     async def remove(self, task_id: str, number: int, request: RequestKey | None = None) -> None:
         await messages.remove(self._database, task_id, number, request)
 
-    async def messages(self, task_id: str, most: int | None) -> Sequence[JsonText]:
-        return await messages.newest(self._database, task_id, most)
+    async def messages(self, task_id: str, most: int | None, *, most_bytes: int) -> Sequence[JsonText]:
+        return await messages.newest(self._database, task_id, most, most_bytes)
 
 
 def _conversation(row: asyncpg.Record | None) -> Conversation | None:

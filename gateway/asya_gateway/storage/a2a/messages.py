@@ -1,5 +1,5 @@
-"""The messages of a conversation. Together they can be as large as many bodies, so that they are sized before they are
-read."""
+"""The messages of a conversation. Together they can be as large as several bodies, so that they are sized before they
+are read, and no more are read than were asked for in bytes."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,8 @@ from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Conflict, KeyReused
 from asya_gateway.domain.task import LARGEST_INLINE, JsonText
 from asya_gateway.storage.database import AnyConnection, Database
-from asya_gateway.storage.tasks.reading import WEIGHT as BODY_WEIGHT
+from asya_gateway.storage.tasks.reading import WEIGHT
 from asya_gateway.storage.tasks.rows import inline
-
-WEIGHT = 2 * BODY_WEIGHT
-"""Weight of messages that are read, per byte: unlike a body they are decoded, and encoded in the dialect of the
-reader."""
 
 # A statement sees what was committed before it began, so the lock must be held before the numbers are read.
 _LOCK = "SELECT true FROM a2a_tasks WHERE task_id = $1 FOR UPDATE"
@@ -39,20 +35,19 @@ WITH given_back AS (DELETE FROM task_request_keys WHERE task_id = $1 AND action 
 DELETE FROM a2a_messages WHERE task_id = $1 AND number = $2
 """
 
+# The newest one is read however large it is.
 _SMALL = f"""
 SELECT array_agg(message ORDER BY number) FILTER (WHERE so_far <= {LARGEST_INLINE}) AS messages,
-       coalesce(max(so_far), 0) AS bytes
+       coalesce(max(so_far), 0) AS bytes, min(number) AS first, max(number) AS last
 FROM (
-    SELECT number, message, sum(size) OVER (ORDER BY number DESC) AS so_far FROM (
+    SELECT number, message, size, sum(size) OVER (ORDER BY number DESC) AS so_far FROM (
         SELECT number, {inline("message")} AS message, octet_length(message::text) AS size
         FROM a2a_messages WHERE task_id = $1 ORDER BY number DESC LIMIT $2
     ) newest
-) sized
+) sized WHERE so_far <= $3 OR so_far = size
 """
 _ALL = """
-SELECT message::text AS message FROM (
-    SELECT number, message FROM a2a_messages WHERE task_id = $1 ORDER BY number DESC LIMIT $2
-) newest ORDER BY number
+SELECT message::text AS message FROM a2a_messages WHERE task_id = $1 AND number BETWEEN $2 AND $3 ORDER BY number
 """
 
 
@@ -86,12 +81,12 @@ async def remove(database: Database, task_id: str, number: int, request: Request
     await database.execute(_REMOVE, task_id, number, STORED, None if request is None else request.key)
 
 
-async def newest(database: Database, task_id: str, most: int | None) -> Sequence[JsonText]:
-    """The newest messages in order; all of them with None. Large ones wait for room in the enclosing scope of the
-    budget. Raises NoRoom."""
-    row = await database.fetchrow(_SMALL, task_id, most)
+async def newest(database: Database, task_id: str, most: int | None, most_bytes: int) -> Sequence[JsonText]:
+    """The newest messages in order, as many as have together at most so many bytes, and at least one. Large ones wait
+    for room in the enclosing scope of the budget. Raises NoRoom."""
+    row = await database.fetchrow(_SMALL, task_id, most, most_bytes)
     assert row is not None  # an aggregate has one row
     if row["bytes"] <= LARGEST_INLINE:
         return row["messages"] or ()
     await Budget.around().extend(Share.READERS, WEIGHT * row["bytes"])
-    return [each["message"] for each in await database.fetch(_ALL, task_id, most)]
+    return [each["message"] for each in await database.fetch(_ALL, task_id, row["first"], row["last"])]

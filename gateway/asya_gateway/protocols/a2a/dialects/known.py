@@ -7,7 +7,7 @@ from typing import Any
 
 from asya_gateway.protocols.a2a.dialects import v0_1, v0_3, v0_3_proto, v1_0
 from asya_gateway.protocols.a2a.errors import METHOD_NOT_FOUND, VERSION_NOT_SUPPORTED, A2aError
-from asya_gateway.protocols.a2a.model import Event, Listing, Message, Named, Page, Send, TaskView
+from asya_gateway.protocols.a2a.model import Event, Listing, Message, Named, Page, Part, Send, TaskView
 
 LONGEST_SHOWN = 64
 SUPPORTED = "0.3, 1.0"
@@ -41,6 +41,8 @@ class Dialect:
     task: Callable[[TaskView], dict[str, Any]]
     list_result: Callable[[Page], Any]
     event: Callable[[Event], dict[str, Any] | None]
+    message: Callable[[Message], dict[str, Any]]
+    part: Callable[[Part], dict[str, Any]]
     form: str = ""
     """The name of the forms in which it is written, if a version has several."""
 
@@ -64,6 +66,8 @@ V1_0 = Dialect(
     v1_0.task,
     v1_0.list_result,
     v1_0.event,
+    v1_0.message,
+    v1_0.part,
 )
 V0_3 = Dialect(
     "0.3",
@@ -74,6 +78,8 @@ V0_3 = Dialect(
     v0_3.task,
     v0_3.list_result,
     v0_3.event,
+    v0_3.message,
+    v0_3.part,
 )
 V0_3_PROTO = Dialect(
     "0.3",
@@ -84,6 +90,8 @@ V0_3_PROTO = Dialect(
     v0_3_proto.task,
     v0_3_proto.list_result,
     v0_3_proto.event,
+    v0_3_proto.message,
+    v0_3_proto.part,
     form="proto",
 )
 """0.3 over HTTP+JSON."""
@@ -97,8 +105,11 @@ V0_1 = Dialect(
     v0_1.task,
     v0_3.list_result,
     v0_1.event,
+    v0_1.message,
+    v0_1.part,
 )
 BY_NAME = {dialect.name: dialect for dialect in (V1_0, V0_3, V0_1)}
+BY_KEY = {dialect.key: dialect for dialect in (V1_0, V0_3, V0_3_PROTO, V0_1)}
 
 METHODS: Mapping[str, tuple[Dialect, Operation]] = {
     "SendMessage": (V1_0, Operation.SEND),

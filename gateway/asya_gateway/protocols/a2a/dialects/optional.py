@@ -1,10 +1,21 @@
 """Members that are left out where they say nothing, the same in several dialects."""
 
+from collections.abc import Callable
 from typing import Any
 
-from asya_gateway.protocols.a2a.model import Artifact, Message
+from asya_gateway.protocols.a2a.model import Artifact, Message, Part, TaskView, Verbatim
 
 Json = dict[str, Any]
+
+
+def history(view: TaskView, write: Callable[[Message], Json]) -> list[Json | Verbatim]:
+    """The messages of a task, of which some may be in the dialect's form already."""
+    return [each if isinstance(each, Verbatim) else write(each) for each in view.history or ()]
+
+
+def parts(made: Artifact, write: Callable[[Part], Json]) -> list[Json | Verbatim]:
+    """The parts of an artifact, of which some may be in the dialect's form already."""
+    return [*map(write, made.parts), *made.written]
 
 
 def present(**members: Any) -> Json:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.protocols.a2a.dialects import push_v0_3, v0_3
+from asya_gateway.protocols.a2a.dialects import optional, push_v0_3, v0_3
 from asya_gateway.protocols.a2a.dialects.optional import present
 from asya_gateway.protocols.a2a.dialects.v1_0 import timestamp
 from asya_gateway.protocols.a2a.errors import InvalidParams
@@ -116,7 +116,7 @@ def task(view: TaskView) -> Json:
     if view.artifacts:
         found["artifacts"] = [artifact(each, index) for index, each in enumerate(view.artifacts)]
     if view.history:
-        found["history"] = [message(each) for each in view.history]
+        found["history"] = optional.history(view, message)
     return {**found, **present(metadata=_with_state(view.metadata, view.status))}
 
 
@@ -130,11 +130,16 @@ def status(said: Status) -> Json:
 
 def message(said: Message) -> Json:
     """Message."""
-    found: Json = {"role": said.role.value, "parts": [v0_3.part(each, "type") for each in said.parts]}
+    found: Json = {"role": said.role.value, "parts": [part(each) for each in said.parts]}
     return {**found, **present(metadata=said.metadata)}
 
 
 def artifact(made: Artifact, index: int) -> Json:
     """Artifact."""
-    found: Json = {"index": index, "parts": [v0_3.part(each, "type") for each in made.parts]}
+    found: Json = {"index": index, "parts": optional.parts(made, part)}
     return {**found, **present(name=made.name, description=made.description, metadata=made.metadata)}
+
+
+def part(piece: Part) -> Json:
+    """A Part."""
+    return v0_3.part(piece, "type")

@@ -1,7 +1,7 @@
 """A2A 0.3 over HTTP+JSON: ProtoJSON of the proto of release v0.3.0. Its names of states, roles and parts are not those
 of its JSON-RPC."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from asya_gateway.protocols.a2a.model import (
     Send,
     State,
     TaskView,
+    Verbatim,
 )
 from asya_gateway.protocols.a2a.reading import Members, a_text
 
@@ -130,6 +131,16 @@ def task(view: TaskView) -> Json:
     return found
 
 
+def message(said: Message) -> Json:
+    """Message."""
+    return _message(v0_3.message(said))
+
+
+def part(piece: Part) -> Json:
+    """Part."""
+    return _part(v0_3.part(piece))
+
+
 def list_result(page: Page) -> list[Json]:
     """The tasks alone, as the specification of 0.3 has it (section 3.5.6)."""
     return [task(each) for each in page.tasks]
@@ -140,8 +151,12 @@ def _task(found: Json) -> Json:
     return {
         **found,
         "status": _status(found["status"]),
-        **{name: [write(each) for each in found[name]] for name, write in lists.items() if name in found},
+        **{name: _written(found[name], write) for name, write in lists.items() if name in found},
     }
+
+
+def _written(items: Sequence[Json | Verbatim], write: Callable[[Json], Json]) -> list[Json | Verbatim]:
+    return [each if isinstance(each, Verbatim) else write(each) for each in items]
 
 
 def _status(found: Json) -> Json:
@@ -155,7 +170,7 @@ def _message(found: Json) -> Json:
 
 
 def _artifact(found: Json) -> Json:
-    return {**found, "parts": [_part(each) for each in found["parts"]]}
+    return {**found, "parts": _written(found["parts"], _part)}
 
 
 def _part(found: Json) -> Json:

@@ -232,7 +232,7 @@ def task(view: TaskView) -> Json:
     if view.artifacts:
         found["artifacts"] = [artifact(each) for each in view.artifacts]
     if view.history:
-        found["history"] = [message(each) for each in view.history]
+        found["history"] = optional.history(view, message)
     return {**found, **present(metadata=view.metadata)}
 
 
@@ -266,7 +266,7 @@ def message(said: Message) -> Json:
 
 def artifact(made: Artifact) -> Json:
     """Artifact."""
-    found: Json = {"artifactId": made.artifact_id, "parts": [part(each) for each in made.parts]}
+    found: Json = {"artifactId": made.artifact_id, "parts": optional.parts(made, part)}
     return {**found, **optional.of_artifact(made)}
 
 
