@@ -241,7 +241,7 @@ async def _sessions(running: Running, costs: Costs) -> None:
         await parts.tasks.unfinished(session.key)
     with costs.of("session: inbox"):
         await parts.inbox.put(session.key, InboxMessage(None, "{}"))
-        await parts.inbox.take(session.key)
+        await parts.inbox.take(session.key, len(await parts.inbox.sizes(session.key)))
     with costs.of("session: end"):
         await parts.sessions.end(session.key, "o1")
 

@@ -97,6 +97,17 @@ class Lease:
         self.held.append((share, size))
         self.bytes += size - granted
 
+    def split(self, number: int) -> "list[Lease]":
+        """What it holds in so many leases of the same size, in place of it."""
+        made = [Lease(self.budget) for _ in range(number)]
+        for share, size in self.held:
+            part, rest = divmod(size, number)
+            for lease in made:
+                lease.hold(share, part + rest)
+                rest = 0
+        self.held, self.bytes = [], 0
+        return made
+
     def last(self) -> tuple[Share, int]:
         """The last grant."""
         return self.held[-1]
@@ -235,6 +246,30 @@ class Budget:
         """A context manager: bytes reserved within the block, by its task or one that it starts, are returned at its
         end."""
         return Lease(self)
+
+    def handed_over(self) -> Lease:
+        """What the enclosing scope holds, as a lease of its own for work that goes on after it. Its owner enters it or
+        releases it."""
+        lease, scope = Lease(self), _scope.get()
+        if scope is not None:
+            lease.held, scope.held = scope.held, lease.held
+            lease.bytes, scope.bytes = scope.bytes, lease.bytes
+        return lease
+
+    def try_lease(self, share: Share, size: int) -> Lease | None:
+        """A lease of so many bytes that its owner enters or releases; None if they do not fit, or if others wait."""
+        return self._leased(share, size) if self.take_in_turn(share, size) else None
+
+    async def lease(self, share: Share, size: int) -> Lease:
+        """The same when there is room, however long that takes, in the order of those who wait."""
+        if not self.take_in_turn(share, size):
+            await self._granted(share, size, 0, None)
+        return self._leased(share, size)
+
+    def _leased(self, share: Share, size: int) -> Lease:
+        lease = Lease(self)
+        lease.hold(share, size)
+        return lease
 
     def reserve_now(self, share: Share, size: int) -> bool:
         """`reserve` if it needs no waiting; otherwise returns False and holds nothing."""

@@ -9,6 +9,7 @@ import pytest
 from mcp import Client as SdkClient
 from mcp.client.sse import sse_client
 
+from asya_gateway.protocols.http.keys import HELD
 from asya_gateway.protocols.mcp.tasks import standing_questions
 from asya_gateway.protocols.mcp.transports import sse_stream
 from asya_gateway.protocols.mcp.transports.sse_stream import SseStream
@@ -217,6 +218,26 @@ async def test_a_batch_has_few_messages_and_no_key(pair: list[Gateway], monkeypa
         for at in pair:
             assert await client.post([message("ping", id=n) for n in range(5)], at) == 202
             assert {(await client.stream.message())["id"] for _ in range(5)} == set(range(5))
+
+
+async def test_calls_on_a_stream_count_as_held_requests_too(database_url: str) -> None:
+    async with replicas(database_url, 1, max_streams=3) as (only,), open_sse([only]) as client:
+        await client.initialize("2025-06-18")
+        actor = Actor(only)
+        for id in (4, 5):
+            assert await client.post(message("tools/call", {"name": "anything"}, id)) == 202
+        tasks = [(await actor.take())[0] for _ in range(2)]
+        assert len(only.app[HELD]) == 3
+        refused = await client.ask("tools/call", {"name": "anything"}, 6)
+        assert "at most 3 requests" in refused["error"]["message"]
+        # What is answered at once is not held.
+        assert (await client.ask("ping", id=7))["result"] == {}
+        await actor.end(tasks[0], result=1)
+        assert (await client.stream.message())["id"] == 4
+        assert await client.post(message("tools/call", {"name": "anything"}, 8)) == 202
+        tasks.append((await actor.take())[0])
+        assert await only.stored() == 3
+    await until(lambda: len(only.app[HELD]) == 0)
 
 
 async def test_behind_a_proxy_with_a_path_the_url_has_it(database_url: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from asya_gateway.composition.container import container_limit, memory_budget
 from asya_gateway.domain import budget as budgets
 from asya_gateway.domain.budget import Budget, NoRoom, Share
+from tests.support.waiting import rounds
 
 MIB = 1024 * 1024
 
@@ -182,6 +183,39 @@ def test_the_budget_is_a_part_of_the_container_and_a_setting_overrides(tmp_path:
     assert 128 * MIB < memory_budget(0, root) < 320 * MIB
     assert memory_budget(7, root) == 7
     assert memory_budget(0, tmp_path / "elsewhere") > 64 * MIB
+
+
+async def test_what_a_request_holds_can_outlive_it() -> None:
+    budget = Budget(100)
+    with budget.scope():
+        await budget.reserve(Share.CALLS, 30)
+        room = budget.handed_over()
+    assert budget.holds(Share.CALLS) == 30
+    with room:
+        await budget.reserve(Share.HELD, 5)
+        budget.release()
+        assert not any(budget.held().values())
+        await budget.reserve(Share.CALLS, 20)
+    assert not any(budget.held().values())
+    room.release()
+    assert not any(budget.held().values())
+    assert budget.handed_over().bytes == 0, "there is no scope"
+
+
+async def test_a_lease_waits_for_its_turn_however_long_and_gives_it_back_if_its_owner_leaves() -> None:
+    budget = Budget(100)
+    first = await budget.lease(Share.CALLS, 40)
+    assert budget.try_lease(Share.CALLS, 20) is None
+    waiting, leaving = (asyncio.ensure_future(budget.lease(Share.CALLS, 20)) for _ in range(2))
+    await rounds(1)
+    assert budget.waiting()["calls"] == 2
+    first.release()
+    room = await waiting
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert budget.holds(Share.CALLS) == 20
+    room.release()
+    assert budget.holds(Share.CALLS) == 0
 
 
 async def test_who_reads_two_bodies_does_not_wait_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

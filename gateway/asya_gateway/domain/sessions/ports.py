@@ -173,8 +173,11 @@ class Inbox(Protocol):
     async def put(self, session: bytes, message: InboxMessage) -> bool:
         """Store a message and ring at the stream's replica; False if too many wait."""
 
-    async def take(self, session: bytes) -> Sequence[InboxMessage]:
-        """Remove and return the waiting messages, in their order."""
+    async def sizes(self, session: bytes) -> Sequence[int]:
+        """The bytes of the next waiting messages, in their order."""
+
+    async def take(self, session: bytes, number: int) -> Sequence[InboxMessage]:
+        """Remove and return so many of the waiting messages, in their order."""
 
 
 class News:

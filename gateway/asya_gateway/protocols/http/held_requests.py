@@ -70,43 +70,50 @@ class HeldRequests:
         """Most of them for one caller; 0 means no limit."""
         self._of_caller: Counter[str] = Counter()
         self._budget = budget
+        self._number = 0
         self._present: set[Presence] = set()
 
     def __len__(self) -> int:
-        return len(self._present)
+        return self._number
 
     @contextmanager
-    def slot(self, request: web.Request) -> Iterator[None]:
-        """Count one more request while the block runs. Enter it before a call is stored, so that a refusal leaves no
-        task behind. Raises StreamsExhausted, TooManyRequests, NoRoom, and Unauthenticated if the caller's credential is
-        revoked before the response begins."""
-        if len(self._present) >= self._limit:
-            raise StreamsExhausted(f"expected at most {self._limit} requests that are held open")
+    def slot(self, request: web.Request, *, more: int = 0) -> Iterator[None]:
+        """Count one more request while the block runs; it holds `more` bytes of its own. Enter it before a call is
+        stored, so that a refusal leaves no task behind. Raises StreamsExhausted, TooManyRequests, NoRoom, and
+        Unauthenticated if the caller's credential is revoked before the response begins."""
         presence = Presence(request.get(CALLER))
-        name = name_of(request, presence.caller)
+        with self.within(request, presence.caller, more=more):
+            self._present.add(presence)
+            request[PRESENCE] = presence
+            try:
+                yield
+            except asyncio.CancelledError:
+                if presence.left():
+                    raise Unauthenticated("the credential was revoked") from None
+                raise
+            finally:
+                self._present.discard(presence)
+
+    @contextmanager
+    def within(self, request: web.Request, caller: Caller | None, *, more: int = 0) -> Iterator[None]:
+        """The same for a request of this caller that is answered within another held one, with which it ends. Raises
+        StreamsExhausted, TooManyRequests, NoRoom."""
+        if self._number >= self._limit:
+            raise StreamsExhausted(f"expected at most {self._limit} requests that are held open")
+        name = name_of(request, caller)
         if self._per_caller and self._of_caller[name] >= self._per_caller:
             raise TooManyRequests(f"expected at most {self._per_caller} requests of one caller that are held open", 1)
-        self._budget.take(Share.HELD, WEIGHT)
+        self._budget.take(Share.HELD, WEIGHT + more)
+        self._number += 1
         self._of_caller[name] += 1
-        self._present.add(presence)
-        request[PRESENCE] = presence
         try:
             yield
-        except asyncio.CancelledError:
-            if (
-                presence.revoked
-                and presence.stream is None
-                and presence.task is not None
-                and not presence.task.uncancel()
-            ):
-                raise Unauthenticated("the credential was revoked") from None
-            raise
         finally:
-            self._present.discard(presence)
+            self._number -= 1
             self._of_caller[name] -= 1
             if not self._of_caller[name]:
                 del self._of_caller[name]
-            self._budget.give_back(Share.HELD, WEIGHT)
+            self._budget.give_back(Share.HELD, WEIGHT + more)
 
     def revoke(self, subjects: frozenset[str]) -> None:
         """End every request of a principal that one of these revocations ends."""

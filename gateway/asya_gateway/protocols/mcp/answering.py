@@ -168,14 +168,17 @@ async def permitted(context: RequestContext, method: Method) -> Result | Held[Re
 
 
 @contextmanager
-def held_slot(http: web.Request, context: RequestContext) -> Iterator[None]:
-    """Count a request that may be held before its method stores anything. Raises Unanswerable."""
+def held_slot(http: web.Request, context: RequestContext, *, within: bool = False) -> Iterator[None]:
+    """Count a request that may be held before its method stores anything; `within`: one that is answered on a stream
+    that is counted itself. Raises Unanswerable."""
     if context.method not in HOLDING:
         yield
         return
+    held, call = http.app[HELD], context.session
+    more = 0 if call is None else call.session.weight
     with ExitStack() as slot:
         try:
-            slot.enter_context(http.app[HELD].slot(http))
+            slot.enter_context(held.within(http, context.caller, more=more) if within else held.slot(http, more=more))
         except (Overloaded, TooManyRequests) as error:
             raise Unanswerable(error) from None
         yield

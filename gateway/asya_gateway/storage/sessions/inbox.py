@@ -11,7 +11,7 @@ MOST_WAITING = 100
 MOST_WAITING_BYTES = 16 * 1024 * 1024
 """Messages of one session that wait to be taken, and their bytes."""
 AT_ONCE = 20
-"""Messages that are taken together."""
+"""Messages whose sizes are told together."""
 
 # A message that does not fit beside others is refused; alone it is taken, whatever the size of a request may be. The
 # session's new version has the stream look for messages, should the word be lost.
@@ -27,10 +27,14 @@ WITH put AS (
 UPDATE mcp_sessions SET version = version + 1 FROM put WHERE key = put.session RETURNING true
 """
 
-_TAKE = f"""
+_SIZES = f"""
+SELECT octet_length(body) AS size FROM mcp_inbox WHERE session = $1 ORDER BY id LIMIT {AT_ONCE}
+"""
+
+_TAKE = """
 WITH taken AS (
     DELETE FROM mcp_inbox WHERE session = $1 AND id = ANY (ARRAY(
-        SELECT id FROM mcp_inbox WHERE session = $1 ORDER BY id LIMIT {AT_ONCE}
+        SELECT id FROM mcp_inbox WHERE session = $1 ORDER BY id LIMIT $2
     )) RETURNING id, scopes, body
 )
 SELECT scopes, body FROM taken ORDER BY id
@@ -55,7 +59,11 @@ class PostgresInbox:
             self._ring(Word(POSTED, session).text())
         return bool(found)
 
-    async def take(self, session: bytes) -> Sequence[InboxMessage]:
-        """Remove and return the waiting messages."""
-        rows = await self._database.fetch(_TAKE, session)
+    async def sizes(self, session: bytes) -> Sequence[int]:
+        """Of the next waiting messages."""
+        return [row["size"] for row in await self._database.fetch(_SIZES, session)]
+
+    async def take(self, session: bytes, number: int) -> Sequence[InboxMessage]:
+        """Remove and return so many of the waiting messages."""
+        rows = await self._database.fetch(_TAKE, session, number)
         return [InboxMessage(None if row["scopes"] is None else frozenset(row["scopes"]), row["body"]) for row in rows]

@@ -8,18 +8,17 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.web import AppKey
 
-from asya_crds import jsontext
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, Unavailable
 from asya_gateway.domain.identity.principals import Caller, Principal
 from asya_gateway.domain.sessions.ports import InboxMessage
 from asya_gateway.domain.sessions.session import Session, SessionId, Transport
 from asya_gateway.protocols.http.accept import check_content_type, read_accept
 from asya_gateway.protocols.http.background import BACKGROUND
-from asya_gateway.protocols.http.bodies import read_json
+from asya_gateway.protocols.http.bodies import encode, read_json
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.errors import NotAcceptable
 from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcError, parse_message
-from asya_gateway.protocols.http.keys import HELD, SETTINGS
+from asya_gateway.protocols.http.keys import HELD, OFFLOAD, SETTINGS
 from asya_gateway.protocols.http.policies import Audience, Policy, add_route
 from asya_gateway.protocols.mcp.answering import refuse
 from asya_gateway.protocols.mcp.batches import check_batch
@@ -140,6 +139,7 @@ async def _forwarded(http: web.Request, session: Session, caller: Caller, messag
     """Leave a message for the replica that holds the stream; False if too many wait. Raises Unanswerable."""
     scopes = caller.rights.scopes if isinstance(caller, Principal) else None
     try:
-        return await http.app[SESSIONS].inbox.put(session.key, InboxMessage(scopes, jsontext.dumps(message)))
+        body = await encode(message, http.app[OFFLOAD])
+        return await http.app[SESSIONS].inbox.put(session.key, InboxMessage(scopes, body))
     except GatewayError as error:
         raise Unanswerable(error) from None

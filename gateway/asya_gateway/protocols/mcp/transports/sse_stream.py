@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,19 +13,31 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from typing_extensions import override
 
-from asya_crds import jsontext
+from asya_crds import large_json
+from asya_crds.offloading import OffloadFailed
+from asya_gateway.domain.budget import Lease, Share
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.identity.principals import Caller, Principal
 from asya_gateway.domain.identity.scopes import rights_of
+from asya_gateway.domain.sessions.ports import Inbox
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.bodies import VALUE_WEIGHT, WEIGHT
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.holding import Held
-from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Notification, Request, RpcError, parse_message
-from asya_gateway.protocols.http.keys import BUDGET
+from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Message, Notification, Request, RpcError, parse_message
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
 from asya_gateway.protocols.mcp import discovery
-from asya_gateway.protocols.mcp.answering import Settled, attended, begun, canceled, permitted, settle, settle_or_hold
+from asya_gateway.protocols.mcp.answering import (
+    Settled,
+    attended,
+    begun,
+    canceled,
+    held_slot,
+    permitted,
+    settle,
+    settle_or_hold,
+)
 from asya_gateway.protocols.mcp.batches import no_handshake
 from asya_gateway.protocols.mcp.capabilities import ClientCapabilities
 from asya_gateway.protocols.mcp.errors import MethodNotFound, Unanswerable, shown
@@ -35,8 +49,10 @@ from asya_gateway.protocols.mcp.sessions.call import SessionCall
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from asya_gateway.protocols.mcp.topics import Notice
 from asya_gateway.protocols.mcp.transports.notices import take_notification, take_response
-from asya_gateway.protocols.mcp.transports.standing import StandingStream
+from asya_gateway.protocols.mcp.transports.standing import ENDED, StandingStream
 from asya_gateway.protocols.mcp.versions import Revision, handshake_named
+
+log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 32
 """Requests of one stream that are answered at the same time."""
@@ -77,15 +93,19 @@ class SseStream(StandingStream):
 
     def take(self, message: Any, caller: Caller) -> bool:
         """Begin with a valid message of this caller, or with the messages of a batch; False if too many others are
-        worked on."""
+        worked on. What the enclosing scope of the budget holds for a message is held until it is answered, or its call
+        is stored."""
         batched = isinstance(message, list)
         messages = message if batched else [message]
         if self._messages and len(self._messages) + len(messages) > MOST_TAKEN:
             return False
-        for each in messages:
-            task = self._start(self._take(each, caller, batched=batched))
+        rooms = self._context.budget.handed_over().split(len(messages))
+        for each, room in zip(messages, rooms, strict=True):
+            task = self._start(self._take(each, caller, room, batched=batched))
             self._messages.add(task)
             task.add_done_callback(self._messages.discard)
+            # Also if it is canceled before it begins.
+            task.add_done_callback(lambda _, room=room: room.release())
         return True
 
     @override
@@ -119,19 +139,50 @@ class SseStream(StandingStream):
         return task
 
     async def _take_posted(self) -> None:
-        inbox = self._http.app[SESSIONS].inbox
+        inbox, key = self._http.app[SESSIONS].inbox, self._session.key
         try:
-            while messages := await inbox.take(self._session.key):
-                for each in messages:
-                    message = jsontext.loads(each.body)
-                    # It was taken at the other replica, so that it waits here.
-                    while not self.take(message, self._as(each.scopes)):
-                        await asyncio.wait(self._messages, return_when=asyncio.FIRST_COMPLETED)
+            while sizes := await inbox.sizes(key):
+                await self._take_from(inbox, await self._rooms(sizes))
         except Unavailable:
             # They stay in their rows, and the next look at the session finds them.
             pass
+        except OffloadFailed as error:
+            # One was taken that cannot be read now, and its sender would wait for an answer that does not come.
+            log.warning("a stream ends, because a large message cannot be decoded: %s", error)
+            self._leave(ENDED)
         finally:
             self._taking = False
+
+    async def _rooms(self, sizes: Sequence[int]) -> "deque[Lease]":
+        """Room for the first of these messages, and for those after it that fit now. Until there is some, they stay in
+        their rows."""
+        budget = self._context.budget
+        rooms = deque([await budget.lease(Share.CALLS, WEIGHT * sizes[0])])
+        for size in sizes[1:]:
+            room = budget.try_lease(Share.CALLS, WEIGHT * size)
+            if room is None:
+                break
+            rooms.append(room)
+        return rooms
+
+    async def _take_from(self, inbox: Inbox, rooms: "deque[Lease]") -> None:
+        """Take as many messages as there are rooms. Raises Unavailable, OffloadFailed."""
+        try:
+            for each in await inbox.take(self._session.key, len(rooms)):
+                with rooms.popleft():
+                    message = await self._decoded(each.body.encode())
+                    # It was taken at the other replica, so that it waits here.
+                    while not self.take(message, self._as(each.scopes)):
+                        await asyncio.wait(self._messages, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for room in rooms:
+                room.release()
+
+    async def _decoded(self, body: bytes) -> Any:
+        """Raises OffloadFailed."""
+        if not large_json.has_few_values(body):
+            self._context.budget.add(Share.CALLS, VALUE_WEIGHT * min(large_json.MAX_VALUES, len(body)))
+        return await large_json.loads(body, self._context.offload, insist=True)
 
     def _as(self, scopes: frozenset[str] | None) -> Caller:
         """The stream's caller with the rights of the credential with which a message was posted."""
@@ -140,15 +191,19 @@ class SseStream(StandingStream):
             return caller
         return replace(caller, rights=rights_of(scopes))
 
-    async def _take(self, value: Any, caller: Caller, *, batched: bool) -> None:
+    async def _take(self, value: Any, caller: Caller, room: Lease, *, batched: bool) -> None:
         """`batched`: the message was part of a batch, in which some may be malformed."""
+        with room:
+            try:
+                message = parse_message(value)
+            except InvalidMessage as error:
+                with suppress(ConnectionError):
+                    await self._send(Settled.failed(error, error.id, stateless=False).text)
+                return
+            await self._taken(message, caller, batched=batched)
+
+    async def _taken(self, message: Message, caller: Caller, *, batched: bool) -> None:
         http = self._http
-        try:
-            message = parse_message(value)
-        except InvalidMessage as error:
-            with suppress(ConnectionError):
-                await self._send(Settled.failed(error, error.id, stateless=False).text)
-            return
         try:
             if isinstance(message, Request):
                 if batched and message.method == "initialize":
@@ -171,8 +226,7 @@ class SseStream(StandingStream):
             raise Unanswerable(Overloaded(f"expected at most {MOST_AT_ONCE} open requests on one stream"))
         self._answering += 1
         try:
-            with self._http.app[BUDGET].scope():
-                settled = await self._settled(request, caller)
+            settled = await self._settled(request, caller)
             if settled is not None:
                 await self._send(settled.text)
         finally:
@@ -188,16 +242,18 @@ class SseStream(StandingStream):
         method = self._initialize if request.method == "initialize" else HANDSHAKE_METHODS.get(request.method)
         if method is None:
             raise MethodNotFound(shown(request.method))
-        outcome = await settle_or_hold(context, permitted(context, method))
-        if isinstance(outcome, Settled):
-            if request.method in CHANGING:
-                # The next call may come before the bell.
-                await self._read_again()
-            return outcome
-        context.drop_arguments()
-        call.streaming = True
-        with attended(context):
-            return await self._followed(context, call, outcome)
+        with held_slot(self._http, context, within=True):
+            outcome = await settle_or_hold(context, permitted(context, method))
+            if isinstance(outcome, Settled):
+                if request.method in CHANGING:
+                    # The next call may come before the bell.
+                    await self._read_again()
+                return outcome
+            context.drop_arguments()
+            context.budget.release()
+            call.streaming = True
+            with attended(context):
+                return await self._followed(context, call, outcome)
 
     async def _followed(self, context: RequestContext, call: SessionCall, held: Held[Result]) -> Settled | None:
         work = asyncio.ensure_future(settle(context, held.run(_Channel(self._send))))
@@ -239,7 +295,7 @@ class SseStream(StandingStream):
     def _take_over(self, session: Session) -> None:
         """Rows may be read in another order than they were written."""
         if session.version >= self._session.version:
-            self._session = session
+            self._become(session)
 
     @property
     def _revision(self) -> Revision:
