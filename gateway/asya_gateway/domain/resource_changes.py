@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from asya_crds import jsontext
+from asya_crds.large_json import has_few_values
 from asya_crds.uri_template import check_uri
 from asya_gateway.domain.task import FlyEvent
 
@@ -42,8 +43,8 @@ def announced(events: Sequence[FlyEvent]) -> list[str]:
     reader that could be told."""
     found: set[str] = set()
     for event in events:
-        # Live events are many, and only this one is decoded.
-        if _SIGN in event.payload:
+        # Live events are many, and only this one is decoded. One that announces so few URIs has few values.
+        if _SIGN in event.payload and has_few_values(event.payload):
             found.update(_uris(event.payload))
     return sorted(found)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_crds import jsontext
+from asya_crds.large_json import places
 from asya_gateway.protocols.mcp.capabilities import TASKS_EXTENSION
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
@@ -20,7 +21,8 @@ INSTRUCTIONS = (
 
 
 MOST_DECLARED = 32 * 1024
-"""Characters of what a client says of itself, which is stored with its session."""
+MOST_VALUES = 1_000
+"""Characters and values of what a client says of itself, which is stored with its session."""
 
 
 async def discover(context: RequestContext) -> Result:
@@ -42,6 +44,8 @@ async def initialize(context: RequestContext) -> Result:
     for key in ("capabilities", "clientInfo"):
         if not isinstance(context.params.get(key), Mapping):
             raise InvalidParams(f"{key}: expected an object")
+        if places(context.params[key], MOST_VALUES) > MOST_VALUES:
+            raise InvalidParams(f"{key}: expected at most {MOST_VALUES} values")
         if len(jsontext.dumps(context.params[key])) > MOST_DECLARED:
             raise InvalidParams(f"{key}: expected at most {MOST_DECLARED} characters")
     revision = negotiate(requested)

@@ -7,7 +7,7 @@ from typing import Any
 from asya_crds import jsontext
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.mrtr.rounds import Standing
-from asya_gateway.protocols.mcp.mrtr.state import LONGEST_STATE, new_id
+from asya_gateway.protocols.mcp.mrtr.state import LONGEST_STATE, new_id, state_text
 from asya_gateway.protocols.mcp.sessions.call import SessionCall
 
 _PURPOSE = "input"
@@ -44,7 +44,7 @@ class SessionState:
     def text(self) -> str:
         """Its JSON. Raises InvalidParams if arguments and answers are too large."""
         standing = self.standing
-        text = jsontext.dumps(
+        text = state_text(
             {
                 "params": dict(self.params),
                 "id": self.id,
@@ -55,7 +55,7 @@ class SessionState:
                 "key": self.own_key,
             }
         )
-        if len(text) > LONGEST_STATE:
+        if text is None:
             raise InvalidParams(f"expected arguments and answers of at most {LONGEST_STATE} characters together")
         return text
 

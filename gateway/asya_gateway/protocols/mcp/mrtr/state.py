@@ -12,6 +12,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.flow import Flow
+from asya_crds.large_json import places
 from asya_gateway.domain.sealing import Sealing
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.mrtr.rounds import Standing
@@ -82,12 +83,22 @@ class States:
             "answers": standing.answers,
             "declines": standing.declines,
         }
-        sealed = await self._sealing.seal(jsontext.dumps(value), self._about, LIFETIME)
-        if len(sealed) > LONGEST_STATE:
+        text = state_text(value)
+        sealed = "" if text is None else await self._sealing.seal(text, self._about, LIFETIME)
+        if text is None or len(sealed) > LONGEST_STATE:
             raise InvalidParams(
                 f"inputResponses: expected answers that fit into a requestState of {LONGEST_STATE} characters together"
             )
         return sealed
+
+
+def state_text(value: dict[str, Any]) -> str | None:
+    """JSON text of at most LONGEST_STATE characters; None if it would be longer. What has as many values as that is not
+    encoded first."""
+    if places(value, LONGEST_STATE) > LONGEST_STATE:
+        return None
+    text = jsontext.dumps(value)
+    return text if len(text) <= LONGEST_STATE else None
 
 
 def new_id() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from asya_crds import jsontext
+from asya_crds.large_json import FEW_VALUES, places
 from asya_gateway.domain.errors import Conflict, GatewayError, TaskNotFound
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.sessions.session import Session
@@ -22,7 +23,9 @@ from asya_gateway.protocols.mcp.versions import Revision
 
 LONGEST_REASON = 500
 LARGEST_RESPONSE = 4 * 1024 * 1024
-"""Characters of a response that is stored."""
+"""Characters of a response that is stored. It has at most FEW_VALUES values, so that it may be decoded anywhere."""
+TOO_LARGE = {"error": {"code": INVALID_REQUEST, "message": "the response was too large"}}
+"""What is stored in place of a larger one."""
 SERVER_REQUEST_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 """The form of our own ids."""
 
@@ -73,9 +76,7 @@ async def take_response(
     it. One that is not open, or is not ours, is dropped. Raises Unanswerable."""
     if not isinstance(response.id, str) or not SERVER_REQUEST_ID.fullmatch(response.id):
         return
-    body = response.body
-    if len(jsontext.dumps(dict(body))) > LARGEST_RESPONSE:
-        body = {"error": {"code": INVALID_REQUEST, "message": "the response was too large"}}
+    body = response.body if _is_kept(response.body) else TOO_LARGE
     parts, tasks = http.app[SESSIONS], http.app[TASKS]
     try:
         http.app[LIMITER].count(http)
@@ -90,3 +91,8 @@ async def take_response(
         pass
     except GatewayError as error:
         raise Unanswerable(error) from None
+
+
+def _is_kept(body: Mapping[str, Any]) -> bool:
+    found = dict(body)
+    return places(found, FEW_VALUES) <= FEW_VALUES and len(jsontext.dumps(found)) <= LARGEST_RESPONSE
