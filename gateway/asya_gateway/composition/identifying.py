@@ -15,6 +15,7 @@ from asya_gateway.composition.web import Routes
 from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.flows import FlowTable
 from asya_gateway.domain.oauth.resources import AUTHORIZE
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.identity.auditing import AuditTrail
 from asya_gateway.identity.authenticating import Authenticating
 from asya_gateway.identity.static_keys import StaticKeys
@@ -36,14 +37,23 @@ NAMED = 10
 
 class Identifying:
     """Who may call this process, and how that is found out. In mode mesh nothing is checked: the network protects its
-    routes. Raises InvalidConfiguration."""
+    routes. `cache` are the bytes of the callers that are remembered, and as many those of the profiles. Raises
+    InvalidConfiguration."""
 
-    def __init__(self, settings: Settings, storage: Storage, outbound: OutboundClient | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        outbound: OutboundClient | None = None,
+        *,
+        cache: int = CACHE_BYTES,
+    ) -> None:
         self._settings = settings
+        self._cache = cache
         self.audit = AuditTrail(PostgresAudit(storage.database), storage.clock)
         self.closed = settings.closed and settings.gateway_mode is not Mode.MESH
         self._outbound = outbound or outbound_client(settings)
-        self.issuers = Issuers(settings, self._outbound, storage.clock) if self.closed else None
+        self.issuers = Issuers(settings, self._outbound, storage.clock, cache=cache) if self.closed else None
         self.keys = Keys(settings, storage) if self.closed else None
         self.authorization = self._authorization(storage)
         self.authenticator = self._authenticating(storage.clock)
@@ -72,6 +82,7 @@ class Identifying:
             clock=clock,
             stale=lambda: revocations.stale,
             uncertain=lambda: revocations.uncertain,
+            cache=self._cache,
         )
         revocations.on_revoked(authenticating.drop)
         self.keys.ring.on_change(authenticating.forget)

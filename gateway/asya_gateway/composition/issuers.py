@@ -9,6 +9,7 @@ from typing import Protocol
 from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.identity.profiles import Profiles
 from asya_gateway.domain.identity.roles import NO_ROLES, RoleBook
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.identity.enriching import Enriching
 from asya_gateway.identity.jwt.issuer_keys import IssuerKeys
 from asya_gateway.identity.jwt.locating import Locate, at, of_issuer
@@ -63,13 +64,16 @@ class Issuers:
     in the order in which metadata names them.
     """
 
-    def __init__(self, settings: Settings, client: OutboundClient, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, client: OutboundClient, clock: Clock, *, cache: int = CACHE_BYTES
+    ) -> None:
         self._settings = settings
         self._client = client
         self._forgetting: list[Callable[[], None]] = []
         self._keys: list[IssuerKeys] = []
         self._files: list[LocalFile] = []
         self.configured = _configured(settings)
+        self._cache = cache // max(1, len(self.configured))
         self.login: Login | None = None
         issuers = self._issuers()
         self.urls = [each.url for each in issuers]
@@ -155,7 +159,7 @@ class Issuers:
                 self._files.append(file)
                 found.append(file)
             elif isinstance(service, CustomService):
-                remembering = Remembering(_loaded(service, self._settings.gateway_config))
+                remembering = Remembering(_loaded(service, self._settings.gateway_config), cache=self._cache)
                 self.on_change(remembering.forget)
                 found.append(remembering)
         return found

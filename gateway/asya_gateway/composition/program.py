@@ -54,6 +54,11 @@ from asya_transports.postgres.notifier import Notifier
 
 SCHEMAS_PART = 16
 """Compiled schemas may use one part in so many of the memory budget."""
+CACHE_PART = 48
+CACHES = 3
+"""So may each of these caches: sessions, callers, profiles."""
+MOST_CACHED = 64 * 1024 * 1024
+"""Most bytes of each."""
 
 
 class Gateway:
@@ -65,7 +70,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.observing = Observing(settings)
-        self.budget = _budget(settings)
+        self.budget, self._cache = _budget(settings)
         self.database = Database(
             settings.database_url,
             min_size=settings.db_min_conns,
@@ -82,7 +87,7 @@ class Gateway:
         self.storage = self._storage()
         self.backlog = Backlog()
         self.measuring = self._measuring()
-        self.identifying = Identifying(settings, self.storage)
+        self.identifying = Identifying(settings, self.storage, cache=self._cache)
         self.tasks = self._tasks()
         registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
         self.registrar = Registrar(registry, self.offload, self.identifying.audit)
@@ -109,6 +114,7 @@ class Gateway:
             budget=self.budget,
             namespace=settings.namespace,
             pauses=self._pause_limits,
+            cache=self._cache,
         )
 
     def _tasks(self) -> Tasks:
@@ -274,11 +280,12 @@ async def run(
     await serve(gateway.web(), gateway.running(), stop or stop_on_signals(), listening)
 
 
-def _budget(settings: Settings) -> Budget:
-    """The process's budget, without the part for compiled schemas."""
+def _budget(settings: Settings) -> tuple[Budget, int]:
+    """The process's budget without the parts for compiled schemas and for caches, and the bytes of each cache."""
     total = memory_budget(settings.memory_budget)
-    keep_at_most(total // SCHEMAS_PART)
-    return Budget(total - total // SCHEMAS_PART)
+    schemas, cache = total // SCHEMAS_PART, min(MOST_CACHED, total // CACHE_PART)
+    keep_at_most(schemas)
+    return Budget(total - schemas - CACHES * cache), cache
 
 
 def _rules(settings: Settings, queues: TransportSettings) -> TaskRules:

@@ -1,6 +1,5 @@
 """Judges the credentials of requests, and remembers good ones for a moment."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Protocol
@@ -10,14 +9,14 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.ports import BearerVerifier, Credentials
 from asya_gateway.domain.identity.principals import Principal
+from asya_gateway.domain.identity.scopes import CACHED_SCOPES
+from asya_gateway.domain.weighed import CACHE_BYTES, WeighedCache, weight_of
 
 DIGEST = 32
 """Bytes of the BLAKE2b by which a credential is remembered (RFC 7693). In a busy process it takes half the time of
 SHA-256, which Python computes by OpenSSL."""
 BEARER, API_KEY = "Bearer", "X-API-Key"
 """How credentials are presented."""
-REMEMBERED = 10_000
-"""Good credentials in memory."""
 REMEMBERED_FOR = 60.0
 """Seconds after which a credential is judged again, at the latest."""
 
@@ -34,7 +33,7 @@ class Authenticating:
     `keys` only. Only good credentials are remembered, and by their hash: a flood of bad ones takes no room. `clock`
     tells the database's time, by which credentials end. While revocations may be missed (`stale`), nothing is
     remembered: what was revoked must not stay good. While the database is away (`uncertain`), nobody is refused for
-    good."""
+    good. `cache` are the bytes of what is remembered."""
 
     def __init__(
         self,
@@ -45,6 +44,7 @@ class Authenticating:
         clock: Clock,
         stale: Callable[[], bool] = lambda: False,
         uncertain: Callable[[], bool] = lambda: False,
+        cache: int = CACHE_BYTES,
     ) -> None:
         self._keys = tuple(keys)
         self._bearers = (*keys, *tokens)
@@ -52,7 +52,7 @@ class Authenticating:
         self._clock = clock
         self._stale = stale
         self._uncertain = uncertain
-        self._good: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
+        self._good = WeighedCache[bytes, tuple[Principal, float]](cache, lambda known: _weight(known[0]))
         self._generation = 0
         self._watchers: list[Callable[[], None]] = []
 
@@ -92,9 +92,7 @@ class Authenticating:
         """Judge the credentials of these subjects again, which were revoked. The others stay remembered: every client
         may revoke its own tokens as often as it likes, and must not make everybody's be judged again."""
         self._generation += 1
-        gone = [each for each, (known, _) in self._good.items() if not known.revocables.isdisjoint(subjects)]
-        for each in gone:
-            del self._good[each]
+        self._good.drop_all(lambda known: not known[0].revocables.isdisjoint(subjects))
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Call `watcher` whenever credentials must be judged again; the returned function ends that."""
@@ -125,16 +123,21 @@ class Authenticating:
         principal, until = found
         if self._clock() < until:
             return principal
-        del self._good[digest]
+        self._good.drop(digest)
         return None
 
     def _remember(self, digest: bytes, principal: Principal) -> None:
         until = self._clock() + REMEMBERED_FOR
         if principal.expires_at is not None:
             until = min(until, principal.expires_at)
-        self._good[digest] = (principal, until)
-        while len(self._good) > REMEMBERED:
-            self._good.popitem(last=False)
+        self._good.keep(digest, (principal, until))
+
+
+def _weight(principal: Principal) -> int:
+    """Bytes of what a principal does not share with others."""
+    scopes = principal.rights.scopes
+    own = 2 * weight_of(scopes) if sum(map(len, scopes)) > CACHED_SCOPES else 0
+    return own + weight_of(principal.claims) + weight_of(principal.roles) + weight_of(principal.revocables)
 
 
 def _digest(presented: str) -> bytes:

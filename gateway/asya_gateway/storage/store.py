@@ -9,6 +9,7 @@ from typing import Any
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.reports import CLAIM_LEASE
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.storage.clock import MEASURE_EVERY, DatabaseClock
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
@@ -54,7 +55,8 @@ class Keeping:
 
 
 class Storage:
-    """The database, and everything in this process that works on it. The database must belong to `namespace`."""
+    """The database, and everything in this process that works on it. The database must belong to `namespace`. `cache`
+    are the bytes of the sessions that are remembered."""
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Storage:
         budget: Budget | None = None,
         namespace: str | None = None,
         pauses: Callable[[], PauseLimits] = PauseLimits,
+        cache: int = CACHE_BYTES,
     ) -> None:
         budget = budget or Budget.unbounded()
         self._namespace = namespace
@@ -97,7 +100,9 @@ class Storage:
             pauses,
             self.incomplete,
         )
-        self.sessions = PostgresSessionParts(database, self.bell, limits=limits, longest=longest, budget=budget)
+        self.sessions = PostgresSessionParts(
+            database, self.bell, limits=limits, longest=longest, budget=budget, cache=cache
+        )
         self.sweeper = Sweeper(database, self.tasks.finish, self.cascade, child_grace=keeping.child_grace)
         self.expiry = PauseExpiry(database, self.tasks.finish, limits=pauses)
         self.retention = Retention(database, tasks=keeping.tasks, updates=keeping.updates)

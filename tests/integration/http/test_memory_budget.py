@@ -13,8 +13,10 @@ from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.protocols.http import arriving
 from asya_gateway.protocols.http.bodies import WEIGHT
 from asya_gateway.protocols.http.keys import BUDGET
+from asya_gateway.protocols.mcp.transports.http_sse import STREAMS
 from tests.support.gateway import Gateway, start_gateway
-from tests.support.mcp import post, stateless_body, stateless_headers
+from tests.support.mcp import message, post, stateless_body, stateless_headers
+from tests.support.mcp_sessions import connect, open_sse
 from tests.support.waiting import until
 
 TOTAL = 4 * 1024 * 1024
@@ -128,6 +130,66 @@ async def test_a_finished_log_without_room_is_streamed_when_there_is_some(small:
     assert small.app[BUDGET].holds(Share.LOGS) == 0
     async with small.session.get(f"{small.url}/stream/{task_id}", headers={"Last-Event-ID": "2"}) as response:
         assert response.status == 204
+
+
+async def test_a_message_of_http_sse_is_counted_until_it_is_answered(small: Gateway) -> None:
+    """Its POST was answered long ago, and its answer waits for a client that does not read."""
+    budget = small.app[BUDGET]
+    async with open_sse([small]) as client:
+        await client.initialize()
+        await until(lambda: budget.holds(Share.CALLS) == 0, what="messages that are done")
+        (stream,) = small.app[STREAMS].values()
+        async with stream._writing:
+            assert await client.post(message("ping", {"pad": LARGE[:250_000]})) == 202
+            assert budget.holds(Share.CALLS) >= WEIGHT * 250_000
+            assert await client.post(message("ping", {"pad": LARGE[:250_000]})) == 503
+        assert (await client.stream.message())["result"] == {}
+        await until(lambda: budget.holds(Share.CALLS) == 0, what="an answer that was sent")
+        # Of a call nothing is held once it is stored.
+        call = {"name": "anything", "arguments": {"text": LARGE[:250_000]}}
+        assert await client.post(message("tools/call", call, 2)) == 202
+        await until(small.stored)
+        await until(lambda: budget.holds(Share.CALLS) == 0, what="a call that is stored")
+    await until(lambda: not any(budget.held().values()), what=f"an empty budget, not {budget.held()}")
+
+
+async def test_messages_of_http_sse_from_another_replica_stay_in_their_rows_until_there_is_room(
+    database_url: str,
+) -> None:
+    async with (
+        start_gateway(database_url, budget=Budget(TOTAL)) as here,
+        start_gateway(database_url) as there,
+        open_sse([here, there]) as client,
+    ):
+        taken = fill(here, Share.CALLS)
+        for id in (1, 2, 3):
+            assert await client.post(message("ping", {"pad": LARGE[:150_000]}, id)) == 202
+        budget = here.app[BUDGET]
+        await until(lambda: budget.waiting()["calls"] == 1, what="a message that waits for room")
+        count = "SELECT count(*) FROM mcp_inbox"
+        assert await here.running.storage.database.fetchval(count) == 3
+        budget.give_back(Share.CALLS, taken)
+        assert [(await client.stream.message())["id"] for _ in range(3)] == [1, 2, 3]
+        await until(lambda: budget.holds(Share.CALLS) == 0, what="messages that are answered")
+        assert await here.running.storage.database.fetchval(count) == 0
+    await until(lambda: not any(budget.held().values()), what=f"an empty budget, not {budget.held()}")
+
+
+async def test_what_a_session_has_said_is_counted_with_its_stream(small: Gateway) -> None:
+    budget = small.app[BUDGET]
+    client = await connect(small)
+    uris = [f"test://{number}/{'x' * 1_000}" for number in range(40)]
+    async with client.listen(small) as stream:
+        await stream.next()
+        before = budget.holds(Share.HELD)
+        for uri in uris:
+            await client.ask("resources/subscribe", {"uri": uri})
+        await until(lambda: budget.holds(Share.HELD) - before > 40_000, what="the URIs")
+        for uri in uris:
+            await client.ask("resources/unsubscribe", {"uri": uri})
+        await until(lambda: budget.holds(Share.HELD) == before, what="the URIs to be forgotten")
+        await client.ask("resources/subscribe", {"uri": uris[0]})
+    await until(lambda: budget.holds(Share.HELD) == 0, what="a closed stream")
 
 
 async def test_too_many_held_requests_for_the_budget_are_refused(database_url: str) -> None:

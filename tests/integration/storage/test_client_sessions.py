@@ -1,6 +1,8 @@
 """Sessions of clients in Postgres: their limits, their ends, and what is removed with them."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,10 +11,11 @@ import pytest
 
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, InboxMessage, NewServerRequest, OpenCall, SessionTask
-from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
+from asya_gateway.domain.sessions.session import MOST_URI_BYTES, NewSession, SessionId, Transport
 from asya_gateway.storage.sessions import calls as stored_calls
 from asya_gateway.storage.sessions import inbox as stored_inbox
 from asya_gateway.storage.sessions import retention
+from asya_gateway.storage.sessions import rows as rows_of_sessions
 from asya_gateway.storage.sessions import tasks as session_tasks
 from asya_gateway.storage.sessions.store import PostgresSessionParts
 from tests.support.storage import Running, make_storage, succeeded
@@ -129,6 +132,58 @@ async def test_a_session_of_a_stream_ends_soon_after_its_replica_is_gone(stored:
     await database.execute("UPDATE mcp_sessions SET used_at = used_at - interval '40 seconds'")
     assert await alive(stored, held, lost) == [True, False]
     assert await parts.retention.retire() == 1
+
+
+async def test_what_a_session_has_said_is_read_once_for_each_version(stored: Running) -> None:
+    sessions = parts_of(stored).sessions
+    await sessions.create(one := new(capabilities={"roots": {}}))
+    first = await sessions.find(one.key, one.owner)
+    assert first is not None
+    assert (first.capabilities, first.uris) == ({"roots": {}}, ())
+    rows = f"SELECT {rows_of_sessions.COLUMNS} FROM mcp_sessions"
+    (known,) = await stored.storage.database.fetch(rows, [one.key], [first.version])
+    assert (known["capabilities"], known["uris"]) == (None, None)
+    assert await sessions.find(one.key, one.owner) is first
+    assert await sessions.open_stream(one.key) == 1
+    moved = await sessions.find(one.key, one.owner)
+    assert moved == replace(first, stream=1)
+    assert await sessions.subscribe(one.key, "a://b")
+    changed = (await sessions.read([one.key, new().key]))[one.key]
+    assert (changed.uris, changed.version > first.version, changed.weight > first.weight) == (("a://b",), True, True)
+
+
+async def test_sessions_are_shared_while_they_are_held_and_remembered_by_their_weight(
+    stored: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = parts_of(stored).sessions
+    monkeypatch.setattr(sessions, "_decoding", rows_of_sessions.Decoding(cache=4_000))
+    large = {"experimental": {"x": "y" * 10_000}}
+    await sessions.create(one := new(capabilities=large))
+    await sessions.create(two := new())
+    held = await sessions.find(one.key, one.owner)
+    assert await sessions.find(one.key, one.owner) is held
+    small = weakref.ref(await sessions.find(two.key, two.owner))
+    assert small() is not None
+    # Nobody holds it any more, and it is too large to be kept.
+    there = weakref.ref(held)
+    del held
+    gc.collect()
+    assert there() is None
+    assert small() is await sessions.find(two.key, two.owner)
+
+
+async def test_the_uris_of_a_session_are_bounded_in_bytes(stored: Running) -> None:
+    sessions = parts_of(stored).sessions
+    await sessions.create(one := new())
+    uri = "test://" + "\u00e9" * 1_000
+    fits = MOST_URI_BYTES // (len(uri.encode()) + 2)
+    for number in range(fits):
+        assert await sessions.subscribe(one.key, f"{uri}{number:02}")
+    # One that is there already is not counted twice.
+    assert await sessions.subscribe(one.key, f"{uri}00")
+    assert not await sessions.subscribe(one.key, f"{uri}{fits}")
+    await sessions.unsubscribe(one.key, f"{uri}00")
+    assert await sessions.subscribe(one.key, f"{uri}{fits}")
 
 
 async def test_a_session_of_another_owner_is_unknown(stored: Running) -> None:
@@ -448,7 +503,9 @@ async def test_an_inbox_is_bounded_and_read_in_order(stored: Running) -> None:
         assert await parts.inbox.put(one.key, InboxMessage(frozenset({"b", "a"}), str(number)))
     assert not await parts.inbox.put(one.key, InboxMessage(None, "more"))
     taken: list[str] = []
-    while found := await parts.inbox.take(one.key):
+    while sizes := await parts.inbox.sizes(one.key):
+        found = await parts.inbox.take(one.key, max(1, len(sizes) - 1))
+        assert [len(each.body) for each in found] == list(sizes[: len(found)])
         assert all(each.scopes == frozenset({"a", "b"}) for each in found)
         taken += [each.body for each in found]
     assert taken == [str(number) for number in range(stored_inbox.MOST_WAITING)]

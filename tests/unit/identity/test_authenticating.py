@@ -12,9 +12,11 @@ from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.ports import Credentials
 from asya_gateway.domain.identity.principals import Principal, Via
 from asya_gateway.domain.identity.scopes import COMMON_SCOPES, rights_of
-from asya_gateway.identity import authenticating
 from asya_gateway.identity.authenticating import Authenticating
 from asya_gateway.identity.static_keys import StaticKeys
+
+SMALL = 1_200
+"""Bytes of a remembered caller without claims, and a few more."""
 
 
 class Tokens:
@@ -100,16 +102,36 @@ async def test_a_revocation_forgets_what_it_ends_and_nothing_else() -> None:
     assert told == [], "nobody else's rights have changed"
 
 
-async def test_bad_credentials_take_no_room_and_good_ones_a_bounded_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authenticating, "REMEMBERED", 2)
+async def test_bad_credentials_take_no_room_and_good_ones_a_bounded_one() -> None:
     tokens = Tokens("t-")
-    gate = Authenticating([], [tokens], clock=own_time)
+    gate = Authenticating([], [tokens], clock=own_time, cache=2 * SMALL)
     for bad in range(10):
         with pytest.raises(Unauthenticated):
             await gate.authenticate(Credentials(bearer=f"bad-{bad}"))
     for good in ("t-1", "t-2", "t-3"):
         await gate.authenticate(Credentials(bearer=good))
     assert [gate.recall(f"Bearer {each}") is not None for each in ("t-1", "t-2", "t-3")] == [False, True, True]
+
+
+async def test_callers_of_whom_much_is_known_are_remembered_in_smaller_numbers() -> None:
+    class Talkative(Tokens):
+        @override
+        async def verify(self, token: str) -> Principal:
+            found = await super().verify(token)
+            if token == "t-claims":
+                return replace(found, claims={"groups": ["x" * 100] * 100})
+            if token == "t-scopes":
+                return replace(found, rights=rights_of(frozenset(f"{number:0250}" for number in range(100))))
+            return found
+
+    gate = Authenticating([], [Talkative("t-")], clock=own_time, cache=20 * SMALL)
+    for large in ("t-claims", "t-scopes"):
+        await gate.authenticate(Credentials(bearer="t-1"))
+        await gate.authenticate(Credentials(bearer=large))
+        for number in range(2, 12):
+            await gate.authenticate(Credentials(bearer=f"t-{number}"))
+        assert gate.recall(f"Bearer {large}") is None
+        assert gate.recall("Bearer t-11") is not None
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ COMMON_SCOPES = frozenset({READ_SCOPE, INVOKE_SCOPE})
 MOST_SCOPES = 256
 """Scopes of one caller."""
 LONGEST_SCOPE = 256
+CACHED_SCOPES = 2048
+"""Most characters of a set of scopes whose rights are kept for all who have it."""
 
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _SEGMENT = rf"[^:\s]{{1,{MAX_ID_LENGTH}}}"
@@ -115,7 +117,7 @@ class Flows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rights:
-    """What a set of scopes gives. Made once for each set (`rights_of`), asked for each request."""
+    """What a set of scopes gives. Made once for each common set (`rights_of`), asked for each request."""
 
     scopes: frozenset[str]
     reads: Flows
@@ -126,9 +128,12 @@ class Rights:
     """Flows of whose tasks everybody's are reached."""
 
 
-@lru_cache(maxsize=4096)
 def rights_of(scopes: frozenset[str]) -> Rights:
     """The rights that these scopes give together."""
+    return _common(scopes) if sum(map(len, scopes)) <= CACHED_SCOPES else _made(scopes)
+
+
+def _made(scopes: frozenset[str]) -> Rights:
     verbs: dict[str, set[str]] = {"read": set(), "invoke": set()}
     if READ_SCOPE in scopes:
         verbs["read"].add(EVERY_FLOW)
@@ -148,3 +153,6 @@ def rights_of(scopes: frozenset[str]) -> Rights:
         invokes=invokes,
         tasks={verb: Flows.of(names, ANY_TASK) for verb, names in others.items()},
     )
+
+
+_common = lru_cache(maxsize=1024)(_made)

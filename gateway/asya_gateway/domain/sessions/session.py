@@ -23,7 +23,8 @@ HELD_SECONDS = 60.0
 HOLD_SECONDS = 15.0
 """How often the replica says so."""
 MOST_URIS = 100
-"""Resources that a session may be subscribed to."""
+MOST_URI_BYTES = 64 * 1024
+"""Resources that a session may be subscribed to, and the bytes of their URIs together."""
 
 
 class Transport(StrEnum):
@@ -71,7 +72,7 @@ class NewSession:
         return MOST_OF_SOURCE if self.source else MOST_OF_PRINCIPAL
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Session:
     """A living session. `revision` is "" until a client of HTTP+SSE has initialized. `log_level` is None until the
     client has asked for messages; `uris` are the resources that it is subscribed to. `stream` is the number of the
@@ -86,3 +87,5 @@ class Session:
     uris: tuple[str, ...]
     version: int
     stream: int
+    weight: int = 0
+    """Bytes of what its client has said, in memory."""

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,8 +10,8 @@ from typing_extensions import override
 
 from asya_crds.jsontext import canonical
 from asya_gateway.domain.identity.profiles import Profile, Profiles
+from asya_gateway.domain.weighed import CACHE_BYTES, WeighedCache, weight_of
 
-REMEMBERED = 10_000
 REMEMBERED_FOR = 60.0
 """Seconds."""
 _OF_ONE_TOKEN = frozenset({"exp", "iat", "nbf", "jti", "auth_time", "sid", "nonce"})
@@ -20,12 +19,14 @@ _OF_ONE_TOKEN = frozenset({"exp", "iat", "nbf", "jti", "auth_time", "sid", "nonc
 
 
 class Remembering(Profiles):
-    """Errors are not remembered."""
+    """Errors are not remembered. `cache` are the bytes of what is."""
 
-    def __init__(self, service: Profiles, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, service: Profiles, *, clock: Callable[[], float] = time.monotonic, cache: int = CACHE_BYTES
+    ) -> None:
         self._service = service
         self._clock = clock
-        self._known: OrderedDict[bytes, tuple[Profile | None, float]] = OrderedDict()
+        self._known = WeighedCache[bytes, tuple[Profile | None, float]](cache, lambda known: _weight(known[0]))
         self._asking: dict[bytes, asyncio.Task[Profile | None]] = {}
 
     @override
@@ -57,10 +58,13 @@ class Remembering(Profiles):
         del self._asking[key]
         if failed:
             return
-        self._known.pop(key, None)
-        self._known[key] = (task.result(), self._clock() + REMEMBERED_FOR)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        self._known.keep(key, (task.result(), self._clock() + REMEMBERED_FOR))
+
+
+def _weight(profile: Profile | None) -> int:
+    if profile is None:
+        return 0
+    return weight_of(profile.scopes) + weight_of(profile.roles) + weight_of(profile.facts)
 
 
 def _key(claims: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from asya_crds import jsontext
 from asya_gateway.domain.budget import Budget
-from asya_gateway.domain.sessions.session import MOST_URIS, NewSession, Session, Transport
+from asya_gateway.domain.sessions.session import MOST_URI_BYTES, MOST_URIS, NewSession, Session, Transport
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.storage.coalescer import Coalescer, Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.removing import rows_in_chunks
@@ -66,7 +67,9 @@ _LEVEL = "UPDATE mcp_sessions SET log_level = $2, version = version + 1 WHERE ke
 
 _SUBSCRIBE = f"""
 UPDATE mcp_sessions SET uris = array_append(array_remove(uris, $2), $2), version = version + 1
-WHERE key = $1 AND cardinality(array_remove(uris, $2)) < {MOST_URIS} RETURNING true
+WHERE key = $1 AND cardinality(array_remove(uris, $2)) < {MOST_URIS}
+  AND octet_length(array_to_string(array_remove(uris, $2), '')) + octet_length($2) <= {MOST_URI_BYTES}
+RETURNING true
 """
 
 _UNSUBSCRIBE = "UPDATE mcp_sessions SET uris = array_remove(uris, $2), version = version + 1 WHERE key = $1"
@@ -87,13 +90,20 @@ class PostgresSessions:
     """
 
     def __init__(
-        self, database: Database, ring: Ring, *, limits: Limits, longest: float, budget: Budget | None = None
+        self,
+        database: Database,
+        ring: Ring,
+        *,
+        limits: Limits,
+        longest: float,
+        budget: Budget | None = None,
+        cache: int = CACHE_BYTES,
     ) -> None:
         self._database = database
         self._hot = database.hot
         self._ring = ring
         self._longest = longest
-        self._decoding = Decoding()
+        self._decoding = Decoding(cache)
         self._finds = Coalescer[_Wanted, Session | None](
             "sessions", self._flush, key=lambda _: None, size=lambda _: 64, limits=limits, budget=budget
         )
@@ -179,8 +189,12 @@ class PostgresSessions:
 
     async def _read(self, keys: Iterable[bytes], *, holding: bool) -> dict[bytes, Session]:
         """A message keeps no session of HTTP+SSE alive, whose stream may be gone."""
-        rows = await self._hot.fetch(_FIND, sorted(set(keys)))
-        found = {row["key"]: self._decoding.session(row) for row in rows}
+        wanted = sorted(set(keys))
+        # Held until the rows are there, so that what is not read again is not forgotten meanwhile.
+        known = [self._decoding.known(key) for key in wanted]
+        rows = await self._hot.fetch(_FIND, wanted, [None if each is None else each.version for each in known])
+        before = dict(zip(wanted, known, strict=True))
+        found = {row["key"]: self._decoding.session(row, before[row["key"]]) for row in rows}
         used = [row["key"] for row in rows if row["rusty"]]
         used = [key for key in used if holding or found[key].transport is Transport.HTTP]
         if used:

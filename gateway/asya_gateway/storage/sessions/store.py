@@ -6,6 +6,7 @@ import logging
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.sessions.ports import SessionParts
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.storage.coalescer import Limits
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
@@ -21,12 +22,22 @@ log = logging.getLogger(__name__)
 
 
 class PostgresSessionParts:
-    """The parts of one process. An attempt at a batch is given up after `longest` seconds."""
+    """The parts of one process. An attempt at a batch is given up after `longest` seconds; `cache` are the bytes of
+    the sessions that are remembered."""
 
     def __init__(
-        self, database: Database, bell: Bell, *, limits: Limits, longest: float, budget: Budget | None = None
+        self,
+        database: Database,
+        bell: Bell,
+        *,
+        limits: Limits,
+        longest: float,
+        budget: Budget | None = None,
+        cache: int = CACHE_BYTES,
     ) -> None:
-        self.sessions = PostgresSessions(database, self._ring, limits=limits, longest=longest, budget=budget)
+        self.sessions = PostgresSessions(
+            database, self._ring, limits=limits, longest=longest, budget=budget, cache=cache
+        )
         self.calls = PostgresCalls(database, self._ring, limits=limits, longest=longest, budget=budget)
         self.requests = PostgresServerRequests(database, self._ring)
         self.inbox = PostgresInbox(database, self._ring)

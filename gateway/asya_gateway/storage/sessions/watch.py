@@ -4,7 +4,7 @@ seconds for words that were lost."""
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from asya_gateway.domain.errors import Unavailable
@@ -17,12 +17,14 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at every watched session."""
+AT_ONCE = 256
+"""Sessions that one statement reads."""
 
 Read = Callable[[Iterable[bytes]], Awaitable[dict[bytes, Session]]]
 
 
 class Watch:
-    """SessionWatch. One look reads the rows of all watched sessions in one statement."""
+    """SessionWatch. One look reads the rows of many watched sessions in one statement."""
 
     def __init__(self, bell: Bell, read: Read, *, look_every: float = LOOK_EVERY) -> None:
         self._bell = bell
@@ -114,7 +116,8 @@ class Watch:
             if not changed:
                 continue
             try:
-                self._compare(changed, await self._read(changed))
+                for keys in _parts(sorted(changed)):
+                    self._compare(keys, await self._read(keys))
             except Unavailable:
                 # Nobody is told that a session has ended because the database is away. The next look asks again.
                 pass
@@ -130,3 +133,7 @@ class Watch:
                 elif now is not known:
                     self._watchers[key][news] = now
                     news.changed(now)
+
+
+def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    return (keys[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE))

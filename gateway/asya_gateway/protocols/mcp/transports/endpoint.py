@@ -98,7 +98,7 @@ async def _stand(
     context = context_of(http, Request(STANDING, STANDING), revision, ClientCapabilities(session.capabilities))
     parts = http.app[SESSIONS]
     try:
-        with http.app[HELD].slot(http):
+        with http.app[HELD].slot(http, more=session.weight):
             number = await parts.sessions.open_stream(session.key)
             if number is None:
                 raise SessionNotFound

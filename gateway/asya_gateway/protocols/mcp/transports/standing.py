@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from typing_extensions import override
 
+from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.principals import has_expired
@@ -32,7 +33,8 @@ ENDED = b": the session has ended\n\n"
 
 
 class StandingStream(News):
-    """One standalone stream. `number` is its number among those of its session."""
+    """One standalone stream. `number` is its number among those of its session. It is counted as a held request with
+    the session as it was; what that becomes is counted here."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class StandingStream(News):
     ) -> None:
         self._context = context
         self._session = session
+        self._weight, self._counted = session.weight, session.weight
         self._number = number
         self._resumed_at = resumed_at
         self._sent = 0 if resumed_at is None else resumed_at.sent
@@ -56,9 +59,17 @@ class StandingStream(News):
         self._woken, self._rights = asyncio.Event(), asyncio.Event()
         self._stream: EventStream | None = None
         self._farewell: bytes | None = None
+        self._over = False
 
     async def run(self, http: web.Request) -> web.StreamResponse:
         """Send notifications until the client leaves, the session ends or another stream takes over."""
+        try:
+            return await self._run(http)
+        finally:
+            self._weigh(self._counted)
+            self._over = True
+
+    async def _run(self, http: web.Request) -> web.StreamResponse:
         interval = http.app[SETTINGS].keepalive_interval
         async with http.app[STREAMS].open(http) as self._stream, AsyncExitStack() as watching:
             watching.callback(self._context.rights_changed(self._rights_changed))
@@ -163,13 +174,27 @@ class StandingStream(News):
     def changed(self, session: Session) -> None:
         if session.stream > self._number:
             self._leave(TAKEN_OVER)
-        self._session = session
+        self._become(session)
         self._woken.set()
 
     @override
     def requests(self) -> None:
         self._tasks.answered()
         self._woken.set()
+
+    def _become(self, session: Session) -> None:
+        self._session = session
+        self._weigh(session.weight)
+
+    def _weigh(self, weight: int) -> None:
+        """Charge what the session has more than before."""
+        if self._over:
+            return
+        more, self._weight = weight - self._weight, weight
+        if more > 0:
+            self._context.budget.charge(Share.HELD, more)
+        else:
+            self._context.budget.give_back(Share.HELD, -more)
 
     def _leave(self, farewell: bytes) -> None:
         self._farewell = self._farewell or farewell
