@@ -12,6 +12,7 @@ from mcp.client.sse import sse_client
 from asya_gateway.protocols.http.keys import HELD
 from asya_gateway.protocols.mcp.tasks import standing_questions
 from asya_gateway.protocols.mcp.transports import sse_stream
+from asya_gateway.protocols.mcp.transports.http_sse import STREAMS
 from asya_gateway.protocols.mcp.transports.sse_stream import SseStream
 from tests.support.gateway import Gateway
 from tests.support.inputs import NAME, pause_body
@@ -167,6 +168,10 @@ async def test_a_stream_takes_few_messages_at_once(pair: list[Gateway], monkeypa
     monkeypatch.setattr(sse_stream, "MOST_TAKEN", 2)
     async with open_sse(pair) as client:
         await client.initialize("2025-06-18")
+        # What it said last waited at the other replica, and is done when what was said after it is answered.
+        assert (await client.ask("ping", id=3))["result"] == {}
+        (stream,) = pair[0].app[STREAMS].values()
+        await until(lambda: not stream._messages, what="a stream that does nothing")
         actor = Actor(pair[0])
         for id in (4, 5):
             assert await client.post(message("tools/call", {"name": "anything"}, id), pair[0]) == 202

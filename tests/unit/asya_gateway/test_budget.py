@@ -202,6 +202,20 @@ async def test_what_a_request_holds_can_outlive_it() -> None:
     assert budget.handed_over().bytes == 0, "there is no scope"
 
 
+async def test_what_is_held_for_a_batch_is_returned_message_by_message() -> None:
+    budget = Budget(100)
+    with budget.scope():
+        await budget.reserve(Share.CALLS, 20)
+        budget.add(Share.READERS, 7)
+        rooms = budget.handed_over().split(3)
+    assert [room.bytes for room in rooms] == [8 + 3, 6 + 2, 6 + 2]
+    rooms[0].release()
+    assert (budget.holds(Share.CALLS), budget.holds(Share.READERS)) == (12, 4)
+    for room in rooms:
+        room.release()
+    assert not any(budget.held().values())
+
+
 async def test_a_lease_waits_for_its_turn_however_long_and_gives_it_back_if_its_owner_leaves() -> None:
     budget = Budget(100)
     first = await budget.lease(Share.CALLS, 40)
@@ -210,8 +224,9 @@ async def test_a_lease_waits_for_its_turn_however_long_and_gives_it_back_if_its_
     await rounds(1)
     assert budget.waiting()["calls"] == 2
     first.release()
-    room = await waiting
+    # It has its room already, and does not know it yet.
     leaving.cancel()
+    room = await waiting
     await asyncio.gather(leaving, return_exceptions=True)
     assert budget.holds(Share.CALLS) == 20
     room.release()
