@@ -7,9 +7,9 @@ import pytest
 
 from asya_crds.naming import A2A_NOT_PARTS
 from asya_gateway.protocols.a2a.dialects import v1_0
+from asya_gateway.protocols.a2a.large_contents import live_parts
 from asya_gateway.protocols.a2a.model import Part, PartKind
 from asya_gateway.protocols.a2a.outputs import result_artifact
-from asya_gateway.protocols.a2a.streaming import live_parts
 from asya_gateway.protocols.a2a.writing import json_text
 from tests.support.a2a import conforms
 
