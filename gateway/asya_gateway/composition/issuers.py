@@ -64,9 +64,7 @@ class Issuers:
     in the order in which metadata names them.
     """
 
-    def __init__(
-        self, settings: Settings, client: OutboundClient, clock: Clock, *, cache: int = CACHE_BYTES
-    ) -> None:
+    def __init__(self, settings: Settings, client: OutboundClient, clock: Clock, *, cache: int = CACHE_BYTES) -> None:
         self._settings = settings
         self._client = client
         self._forgetting: list[Callable[[], None]] = []

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -105,7 +106,7 @@ class SseStream(StandingStream):
             self._messages.add(task)
             task.add_done_callback(self._messages.discard)
             # Also if it is canceled before it begins.
-            task.add_done_callback(lambda _, room=room: room.release())
+            task.add_done_callback(partial(_release, room))
         return True
 
     @override
@@ -323,3 +324,7 @@ class _Channel:
 
     async def quiet(self) -> None:
         """Do nothing: the stream keeps itself alive."""
+
+
+def _release(room: Lease, _: "asyncio.Task[None]") -> None:
+    room.release()
