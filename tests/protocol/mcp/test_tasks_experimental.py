@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from asya_gateway.protocols.mcp.tasks import experimental
 from tests.support.gateway import Gateway, Reader
 from tests.support.inputs import AT_A_URL, FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
 from tests.support.mcp import BOTH, Actor, ask_old, conforms, message, open_post, start_mcp
@@ -336,6 +337,40 @@ async def test_a_caller_lists_its_own_tasks_in_pages(told_apart: Gateway, monkey
     assert found == theirs[::-1]
     listed = await old(told_apart, "tasks/list", {}, **bearer("auditor"))
     assert "nextCursor" in listed["result"]
+
+
+async def test_a_list_shows_tasks_as_they_are_shown_one_by_one(
+    told_apart: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Task Status Lifecycle: 'Tasks with a completed, failed, or cancelled status are in a terminal state and MUST NOT
+    transition to any other status', whichever method tells of it."""
+    actor, alice = Actor(told_apart), bearer("alice")
+    refused = {"content": [{"type": "text", "text": "no, thank you"}], "isError": True}
+    ends: list[tuple[str, dict[str, Any]]] = [
+        ("anything", {"result": {"n": 1}}),
+        ("anything", {"result": refused}),
+        ("anything", {"result": "x" * 5_000}),
+        ("typed", {"result": {"n": "no number"}}),
+        ("typed", {"result": {"n": 1}}),
+        ("anything", {"status": "failed", "error": "no, thank you", "error_class": "business"}),
+        ("anything", {"status": "failed", "error": "worker lost", "error_class": "runtime"}),
+    ]
+    tasks = []
+    for name, end in ends:
+        answer = await augmented(told_apart, name, **alice)
+        tasks.append(answer["result"]["task"]["taskId"])
+        await actor.end(tasks[-1], **end)
+    tasks.append(await started(told_apart, **alice))
+    one_by_one = [(await old(told_apart, "tasks/get", {"taskId": each}, **alice))["result"] for each in tasks]
+    assert [each["status"] for each in one_by_one] == [
+        "completed", "failed", "completed", "failed", "completed", "failed", "failed", "working",
+    ]  # fmt: skip
+    # The page ends where enough was read.
+    monkeypatch.setattr(experimental, "MOST_READ", 4_000)
+    first = (await old(told_apart, "tasks/list", {}, **alice))["result"]
+    second = (await old(told_apart, "tasks/list", {"cursor": first["nextCursor"]}, **alice))["result"]
+    assert "nextCursor" not in second
+    assert (first["tasks"] + second["tasks"])[::-1] == one_by_one
 
 
 @pytest.mark.parametrize("cursor", [7, "%%%", "x" * 3000, "W10="])

@@ -78,7 +78,11 @@ REQUIREMENTS = (
         "MUST NOT",
         "Tasks with a completed, failed, or cancelled status are in a terminal state and MUST NOT "
         "transition to any other status",
-        tests=tests_of(TASKS_EXPERIMENTAL, "test_a_task_is_cancelled_before_the_answer_and_once")
+        tests=tests_of(
+            TASKS_EXPERIMENTAL,
+            "test_a_task_is_cancelled_before_the_answer_and_once",
+            "test_a_list_shows_tasks_as_they_are_shown_one_by_one",
+        )
         + tests_of(HTTP_MAIN_PATH, "test_the_first_end_wins"),
     ),
     Requirement(

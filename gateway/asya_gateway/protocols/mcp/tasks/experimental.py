@@ -3,7 +3,7 @@ tasks/cancel. Earlier revisions have none of them, and later ones have the exten
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from asya_crds import jsontext
 from asya_crds.envelope import format_time, parse_time
 from asya_crds.naming import check_id
 from asya_crds.status import TaskStatus
-from asya_gateway.domain.errors import Conflict, Unavailable
+from asya_gateway.domain.errors import Conflict, TaskNotFound, Unavailable
 from asya_gateway.domain.identity.access import reaches_others
 from asya_gateway.domain.identity.principals import ANONYMOUS, Caller, Principal
 from asya_gateway.domain.identity.scopes import TaskVerb
@@ -35,6 +35,8 @@ from asya_gateway.protocols.mcp.versions import Revision
 
 CANCELED = "Canceled by its client"
 PAGE = 100
+MOST_READ = 1024 * 1024
+"""Characters of results that are read for one page of a list, and the last one's."""
 LONGEST_CURSOR = 2048
 UNLIMITED = 10 * 365 * 86_400.0
 """Seconds that tasks/result may wait: as long as its stream lasts."""
@@ -92,9 +94,12 @@ async def list_tasks(context: RequestContext) -> Result:
     )
     found = await context.tasks.page(query)
     page = found.tasks[:PAGE]
-    last = (page[-1].created_at, page[-1].id) if len(found.tasks) > PAGE else found.reached
+    items, read = await _listed(context, page)
+    last: tuple[datetime, str] | None = found.reached
+    if len(found.tasks) > PAGE or read < len(page):
+        last = (page[read - 1].created_at, page[read - 1].id)
     more = {} if last is None else {"nextCursor": cursor_of(*last)}
-    return Result({"tasks": [_listed(context, task) for task in page], **more})
+    return Result({"tasks": items, **more})
 
 
 async def task_result(context: RequestContext) -> "HeldResult":
@@ -176,12 +181,33 @@ async def shown(context: RequestContext, task: Task) -> dict[str, Any]:
     return _members(context, task, status, message)
 
 
-def _listed(context: RequestContext, task: TaskHead) -> dict[str, Any]:
-    """A task of a list, whose bodies are not read: whether the flow itself returned an error, tasks/get says."""
+async def _listed(context: RequestContext, page: Sequence[TaskHead]) -> tuple[list[dict[str, Any]], int]:
+    """The tasks of a page as tasks/get shows them, and how many were looked at: results are read, since one may be an
+    error of the flow's own, but not many large ones for one page. Raises Overloaded, Unavailable."""
+    items: list[dict[str, Any]] = []
+    size = 0
+    for number, head in enumerate(page):
+        if size > MOST_READ:
+            return items, number
+        if head.status is not TaskStatus.SUCCEEDED:
+            items.append(_unread(context, head))
+            continue
+        try:
+            task = await context.tasks.get(head.id, context.caller, payload=False)
+        except TaskNotFound:
+            # It was removed meanwhile.
+            continue
+        size += len(task.result or "")
+        items.append(await shown(context, task))
+    return items, len(page)
+
+
+def _unread(context: RequestContext, task: TaskHead) -> dict[str, Any]:
+    """A task of a list that has no result."""
     error = None if task.error is None else task.error.error_class
-    status = status_of(task, error)
     failed = task.status is TaskStatus.FAILED
-    return _members(context, task, McpStatus.FAILED if failed else status, message_of(task))
+    status = McpStatus.FAILED if failed else status_of(task, error)
+    return _members(context, task, status, message_of(task))
 
 
 def _members(context: RequestContext, task: TaskHead, status: McpStatus, message: str | None) -> dict[str, Any]:
