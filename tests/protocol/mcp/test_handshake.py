@@ -52,6 +52,15 @@ async def test_a_handshake_without_a_required_part_is_invalid(idle: Gateway, key
     assert (answer["error"]["code"], key in answer["error"]["message"]) == (-32602, True)
 
 
+@pytest.mark.parametrize(
+    "client", [None, "test", {}, {"name": "test"}, {"name": "test", "version": 1}, {"version": "1"}]
+)
+async def test_a_client_has_a_name_and_a_version(idle: Gateway, client: Any) -> None:
+    """schema Implementation."""
+    _, answer = await ask_old(idle, "initialize", {**HELLO, "clientInfo": client}, None)
+    assert (answer["error"]["code"], "clientInfo" in answer["error"]["message"]) == (-32602, True)
+
+
 @pytest.mark.parametrize("version", [None, *HANDSHAKE_VERSIONS])
 @pytest.mark.parametrize("name", ["initialized", "cancelled", "progress", "roots/list_changed"])
 async def test_notifications_are_202_without_a_body(idle: Gateway, version: str | None, name: str) -> None:

@@ -7,7 +7,18 @@ import pytest
 
 from asya_crds import jsontext
 from tests.support.gateway import Gateway
-from tests.support.mcp import BOTH, LATEST, ask, conforms, message, post, stateless_body, stateless_headers
+from tests.support.mcp import (
+    BOTH,
+    LATEST,
+    TOOLS,
+    ask,
+    conforms,
+    message,
+    post,
+    serve_tools,
+    stateless_body,
+    stateless_headers,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -100,6 +111,8 @@ async def test_an_invalid_request_is_refused(idle: Gateway, body: Any) -> None:
         {VERSION_KEY: 20260728, CAPABILITIES_KEY: {}},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: []},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "io.modelcontextprotocol/clientInfo": "me"},
+        {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "io.modelcontextprotocol/clientInfo": {"name": "me"}},
+        {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "io.modelcontextprotocol/clientInfo": {"name": "me", "version": 1}},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "io.modelcontextprotocol/logLevel": "loud"},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "io.modelcontextprotocol/logLevel": ["debug"]},
         {VERSION_KEY: LATEST, CAPABILITIES_KEY: {}, "progressToken": {"a": 1}},
@@ -145,6 +158,33 @@ async def test_headers_that_differ_from_the_body_are_a_mismatch(idle: Gateway, c
     assert await idle.stored() == 0
 
 
+REGIONAL = {
+    "name": "regional-task",
+    "entrypoint": "first",
+    "mcp": {
+        "inputSchema": {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}},
+        "task": "required",
+    },
+}
+
+
+async def test_headers_are_checked_before_capabilities_and_after_the_method(idle: Gateway) -> None:
+    """A request that contradicts itself is told so first, as long as there is such a method."""
+    serve_tools(idle, [*TOOLS, REGIONAL])
+    call = {"name": "regional-task", "arguments": {"region": "eu"}}
+    for headers, code in (({}, -32020), ({"Mcp_Param_Region": "us"}, -32020), ({"Mcp_Param_Region": "eu"}, -32021)):
+        status, answer = await ask(idle, "tools/call", call, **headers)
+        assert (status, answer["error"]["code"]) == (400, code), headers
+    for method in ("tasks/get", "tasks/update", "tasks/cancel"):
+        for name, code in (("another", -32020), ("none", -32021)):
+            status, answer = await ask(idle, method, {"taskId": "none", "inputResponses": {}}, Mcp_Name=name)
+            assert (status, answer["error"]["code"]) == (400, code), (method, name)
+    for method in ("tasks/result", "tools/shout"):
+        status, answer = await ask(idle, method, {"name": "shout", "taskId": "none"}, Mcp_Name="another")
+        assert (status, answer["error"]["code"]) == (404, -32601), method
+    assert await idle.stored() == 0
+
+
 async def test_a_header_that_comes_twice_is_a_mismatch(idle: Gateway) -> None:
     """Two readers could take different ones, which is what the check is there to prevent."""
     body = stateless_body("tools/list")
@@ -170,7 +210,8 @@ async def test_a_version_that_is_not_served_is_refused_with_those_that_are(idle:
     assert (status, answer["error"]["code"]) == (400, -32022)
     conforms(answer, "UnsupportedProtocolVersionError")
     assert answer["error"]["data"]["supported"] == [LATEST]
-    assert len(jsontext.dumps(answer)) < 1000
+    # Whole, so that a client recognises it.
+    assert answer["error"]["data"]["requested"] == version
     _, found = await ask(idle, "server/discover")
     assert set(answer["error"]["data"]["supported"]) <= set(found["result"]["supportedVersions"])
 

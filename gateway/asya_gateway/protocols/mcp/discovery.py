@@ -8,6 +8,7 @@ from asya_crds.large_json import places
 from asya_gateway.protocols.mcp.capabilities import TASKS_EXTENSION
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
+from asya_gateway.protocols.mcp.request_meta import is_implementation
 from asya_gateway.protocols.mcp.results import SERVER_INFO, Result
 from asya_gateway.protocols.mcp.selecting import note_of, unknown_names
 from asya_gateway.protocols.mcp.tasks.experimental import task_capability
@@ -48,6 +49,8 @@ async def initialize(context: RequestContext) -> Result:
             raise InvalidParams(f"{key}: expected at most {MOST_VALUES} values")
         if len(jsontext.dumps(context.params[key])) > MOST_DECLARED:
             raise InvalidParams(f"{key}: expected at most {MOST_DECLARED} characters")
+    if not is_implementation(context.params["clientInfo"]):
+        raise InvalidParams("clientInfo: expected an object with the texts name and version")
     revision = negotiate(requested)
     info = {key: value for key, value in SERVER_INFO.items() if key != "title" or revision.structured}
     return Result(

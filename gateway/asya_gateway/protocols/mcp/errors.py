@@ -51,6 +51,8 @@ MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
 RESOURCE_NOT_FOUND_BEFORE_2026 = -32002
 LONGEST_SHOWN_URI = 2048
+LONGEST_VERSION = 8190
+"""Characters of a version that is named again as it was given: as many as a header may have."""
 
 CODE_OF: dict[type[GatewayError], int] = {
     InvalidInput: INVALID_PARAMS,
@@ -157,7 +159,8 @@ class UnsupportedVersion(RpcError):
     """No revision with this name is served without a handshake."""
 
     def __init__(self, requested: str) -> None:
-        data = {"supported": [str(revision) for revision in STATELESS], "requested": shown(requested)}
+        named = bounded(requested, LONGEST_VERSION)
+        data = {"supported": [str(revision) for revision in STATELESS], "requested": named}
         super().__init__(UNSUPPORTED_VERSION, "Unsupported protocol version", data)
 
 

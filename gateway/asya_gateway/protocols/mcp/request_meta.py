@@ -48,12 +48,17 @@ def read_request_meta(params: Mapping[str, Any]) -> RequestMeta:
     if not isinstance(capabilities, Mapping):
         raise InvalidParams(f"params._meta: expected {CAPABILITIES_KEY}, an object")
     client = meta.get(CLIENT_KEY)
-    if client is not None and not isinstance(client, Mapping):
-        raise InvalidParams(f"params._meta: expected {CLIENT_KEY} to be an object")
+    if client is not None and not is_implementation(client):
+        raise InvalidParams(f"params._meta: expected {CLIENT_KEY} to be an object with the texts name and version")
     level = meta.get(LOG_LEVEL_KEY)
     if level is not None and not (isinstance(level, str) and level in LOG_LEVELS):
         raise InvalidParams(f"params._meta: expected {LOG_LEVEL_KEY} to be one of {', '.join(sorted(LOG_LEVELS))}")
     return RequestMeta(version, capabilities)
+
+
+def is_implementation(value: Any) -> bool:
+    """Whether this names a program, with its version (schema Implementation)."""
+    return isinstance(value, Mapping) and all(isinstance(value.get(member), str) for member in ("name", "version"))
 
 
 def related_task(params: Mapping[str, Any]) -> dict[str, Any]:
