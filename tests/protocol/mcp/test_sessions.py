@@ -9,8 +9,9 @@ import pytest
 from asya_gateway.domain.sessions.ports import OpenCall
 from asya_gateway.domain.sessions.session import SessionId
 from asya_gateway.storage.sessions.calls import PostgresCalls
+from tests.protocol.mcp.offers import GREETING, HANDBOOK
 from tests.support.gateway import Gateway
-from tests.support.mcp import HANDSHAKE_VERSIONS, Actor, message
+from tests.support.mcp import HANDSHAKE_VERSIONS, TOOLS, Actor, message, serve_tools
 from tests.support.mcp_sessions import HEADER, Client, connect, events, replicas
 from tests.support.waiting import until
 
@@ -127,6 +128,24 @@ async def test_a_session_says_that_lists_change_and_messages_are_logged(pair: li
     assert said["tools"] == {"listChanged": True}
     assert said["logging"] == {}
     assert said["resources"]["subscribe"] is True
+
+
+async def test_what_a_session_declares_works_in_it(pair: list[Gateway]) -> None:
+    """Lists with their changes, completions, log levels and subscriptions."""
+    for gateway in pair:
+        serve_tools(gateway, [*TOOLS, GREETING, HANDBOOK], generation=2)
+    client = await connect(*pair)
+    for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "tasks/get"):
+        _, answer = await client.send(message(method, {"taskId": "none"}))
+        assert ("result" in answer) or answer["error"]["code"] == -32602, method
+    completion = {"ref": {"type": "ref/prompt", "name": "greeting"}, "argument": {"name": "language", "value": "e"}}
+    assert (await client.ask("completion/complete", completion))["completion"]["values"] == ["english", "estonian"]
+    assert await client.ask("logging/setLevel", {"level": "info"}) == {}
+    assert await client.ask("resources/subscribe", {"uri": "docs://handbook"}) == {}
+    async with client.listen(pair[0]) as stream:
+        await stream.next()
+        serve_tools(pair[0], TOOLS, generation=3)
+        assert (await stream.message())["method"].endswith("/list_changed")
 
 
 async def test_what_a_call_only_tells_is_in_no_table_of_sessions(pair: list[Gateway]) -> None:

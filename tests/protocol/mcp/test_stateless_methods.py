@@ -10,7 +10,7 @@ import pytest
 from asya_gateway.domain import budget as budgets
 from asya_gateway.domain.budget import Share
 from asya_gateway.protocols.http.keys import BUDGET
-from tests.protocol.mcp.offers import ICON
+from tests.protocol.mcp.offers import GREETING, ICON
 from tests.support.gateway import Gateway, Reader
 from tests.support.mcp import (
     LATEST,
@@ -63,13 +63,36 @@ async def test_who_a_client_says_it_is_changes_nothing(idle: Gateway, method: st
 
 
 async def test_every_declared_capability_works(idle: Gateway) -> None:
-    """server/discover: a client asks for what is declared and for nothing else."""
+    """server/discover: a client asks for what is declared and for nothing else. Messages are tested in
+    test_log_messages.py, the extension in test_tasks_extension.py."""
     _, answer = await ask(idle, "server/discover")
     declared = {"tools", "prompts", "resources", "completions", "extensions", "logging"}
     assert set(answer["result"]["capabilities"]) == declared
     for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
         assert "result" in (await ask(idle, method))[1]
+    serve_tools(idle, [GREETING, WATCHED], 2)
+    completion = {"ref": {"type": "ref/prompt", "name": "greeting"}, "argument": {"name": "language", "value": "e"}}
+    _, answer = await ask(idle, "completion/complete", completion)
+    assert answer["result"]["completion"]["values"] == ["english", "estonian"]
+    wanted: dict[str, Any] = {f"{each}ListChanged": True for each in ("tools", "prompts", "resources")}
+    wanted["resourceSubscriptions"] = ["docs://watched"]
+    body = stateless_body("subscriptions/listen", {"notifications": wanted})
+    async with open_post(idle, body, stateless_headers(body)) as response:
+        reader = Reader(response)
+        acknowledged = await reader.next()
+        assert acknowledged is not None
+        assert acknowledged.data["params"]["notifications"] == wanted
+        serve_tools(idle, [*TOOLS, GREETING, WATCHED], 3)
+        changed = await reader.next()
+        assert changed is not None
+        assert changed.data["method"] == "notifications/tools/list_changed"
 
+
+WATCHED: dict[str, Any] = {
+    "name": "watched",
+    "entrypoint": "first",
+    "mcp": {"tool": False, "resource": {"uri": "docs://watched", "changes": True}},
+}
 
 LISTS = {
     "tools/list": "tools",

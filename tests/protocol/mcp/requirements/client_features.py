@@ -218,10 +218,9 @@ REQUIREMENTS = (
         "2026-07-28/client/elicitation#phishing",
         "MUST",
         "The MCP Server MUST verify the identity of the user who opens the URL before accepting information.",
-        deferred=(
-            "The page behind a URL is the flow's or the answering surface's own; the gateway's answer routes "
-            "ask for the owner's credential."
-        ),
+        # The page behind a URL is the flow's or the answering surface's own. What is answered comes back by the
+        # gateway's routes, which ask for the credential of the task's owner.
+        tests=tests_of(IDENTITY_MATRIX, "test_somebody_elses_task_looks_like_none_in_status_body_and_headers"),
     ),
     Requirement(
         "2026-07-28/client/elicitation#phishing",
@@ -255,7 +254,11 @@ REQUIREMENTS = (
         "2026-07-28/client/sampling#messages",
         "SHOULD NOT",
         "The list of messages in a sampling request SHOULD NOT be retained between separate requests.",
-        deferred="Messages are written by the flow for each request; the gateway adds none and keeps none.",
+        deferred=(
+            "Messages are written by the flow for each request; the gateway adds none, and takes none over into "
+            "another. While a request waits for its answer they stand with the pause of its task, and those that were "
+            "sent in a session in its log of requests, there for an hour after the request has ended."
+        ),
     ),
     Requirement(
         "2026-07-28/client/sampling#tool-result-messages",

@@ -22,9 +22,12 @@ REQUIREMENTS = (
         "The server SHOULD NOT send requests other than pings and logging before receiving the initialized "
         "notification.",
         deferred=(
-            "Requests travel only on a stream that the client has opened in its session after the answer to "
-            "initialize, by a call or by GET, which shows that it is ready; the notification itself is a message "
-            "of its own, which may reach another replica later than the call that it precedes."
+            "The notification is a message of its own, which may reach another replica later than the call that it "
+            "precedes. Requests travel only on a stream that the client has opened in its session after the answer to "
+            "initialize, by a call or by GET, which shows that it is ready "
+            "(test_a_client_that_has_not_said_that_it_is_ready_is_answered_and_asked_on_streams_of_its_own_only). The "
+            "stream of HTTP+SSE is there before initialize: nothing is asked on it until then, but list_changed, a "
+            "notification, may come before the answer."
         ),
     ),
     Requirement(
