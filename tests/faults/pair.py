@@ -39,6 +39,16 @@ class Pair:
         state = query(self.primary.url, "SELECT string_agg(sync_state || ' ' || state, ',') FROM pg_stat_replication")
         return bool(state == "sync streaming")
 
+    def caught_up(self) -> bool:
+        """Whether the standby, which commits do not wait for, has everything that is committed so far."""
+        position = query(self.primary.url, "SELECT pg_current_wal_lsn()::text")
+        known = f"SELECT bool_and(flush_lsn >= '{position}') FROM pg_stat_replication"
+        return bool(query(self.primary.url, known))
+
+    def cut_off(self) -> None:
+        """The standby hears no more of the primary."""
+        execute(self.standby.url, "ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
+
     def fail_over(self) -> None:
         """The primary is gone for good, and the standby takes over."""
         self.primary.stop("immediate")

@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 
-from asya_transports.postgres.builtin_types import BuiltinTypesConnection
 from asya_transports.postgres.dsn import Dsn, KeepAlive, parse_dsn
+from asya_transports.postgres.standbys import WatchedConnection
 
 Connection = asyncpg.Connection
 CONNECT_WITHIN = 5.0
@@ -76,7 +76,7 @@ class Sessions:
     ) -> Connection:
         dsn = self._dsn
         given: dict[str, Any] = {"dsn": dsn.url(host), "timeout": timeout, "target_session_attrs": attributes}
-        given["connection_class"] = BuiltinTypesConnection
+        given["connection_class"] = WatchedConnection
         if dsn.password is not None:
             given["password"] = dsn.password
         if at_start := self._at_start():
@@ -147,7 +147,8 @@ def pooled_settings_missing(sessions: Sessions, missing: Iterable[str]) -> str:
 
 class session_of:  # noqa: N801 # called as a function; a class costs each statement less than a generator
     """A session from a pool; waits so many seconds for one. If it is read-only or in recovery, all sessions of the pool
-    are dropped: after a failover, new sessions reach the writable server, old ones never do."""
+    are dropped: after a failover, new sessions reach the writable server, old ones never do. The block ends when what
+    it committed is on the standbys that commits wait for."""
 
     __slots__ = ("_acquiring", "_pool", "_session")
 
@@ -164,6 +165,8 @@ class session_of:  # noqa: N801 # called as a function; a class costs each state
             if kind is not None and issubclass(kind, READ_ONLY):
                 self._session.terminate()
                 await self._pool.expire_connections()
+            elif kind is None and self._session.unconfirmed:
+                await self._session.confirm()
         finally:
             await self._acquiring.__aexit__(kind, *error)
 

@@ -6,6 +6,7 @@ import asyncpg
 
 from asya_gateway.domain.log import TASK_CREATED, CreatedEntry, FinalEntry
 from asya_gateway.domain.reports import ChildAnnouncement
+from asya_gateway.storage.replication import settled
 from asya_gateway.storage.tasks.guards import ENDED, ended_above
 from asya_transports.postgres.sessions import session_of
 
@@ -61,5 +62,8 @@ class Announcing:
                 CreatedEntry(message=TASK_CREATED, parent_id=child.parent_id).to_json(),
                 FinalEntry(message=TOO_LATE, more={"parent_id": child.parent_id}).to_json(),
             )
-        if not tag.endswith(" 0"):
-            self._written([child.task_id])
+            if tag.endswith(" 0"):
+                # It may have been announced before, and its envelope is sent when this is answered.
+                await settled(connection)
+                return
+        self._written([child.task_id])

@@ -14,6 +14,7 @@ from asya_gateway.domain.log import PAUSED_HOP, TASK_RESUMED, PausedEntry, Resum
 from asya_gateway.domain.reports import PauseReport, ProgressAnswer
 from asya_gateway.domain.task import JsonText
 from asya_gateway.domain.text import storable
+from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import Enqueue
 from asya_gateway.storage.tasks.guards import ASKING, MOVING
@@ -173,6 +174,9 @@ class Asking:
                 list(limits.flows.values()),
                 list(pause.keys),
             )
+            if row is not None and not row["applied"]:
+                # The sender of a repeated question forgets it when it is answered.
+                await settled(connection)
         if row is None:
             return ProgressAnswer(known=False, progress=report.progress)
         if row["refused"] and row["taken"]:
