@@ -9,15 +9,19 @@ from datetime import timedelta
 
 import pytest
 
-from asya_gateway.domain.budget import Budget, Share
+from asya_crds import jsontext
+from asya_gateway.domain import budget as budgets
+from asya_gateway.domain.budget import Budget, NoRoom, Share
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, InboxMessage, NewServerRequest, OpenCall, SessionTask
 from asya_gateway.domain.sessions.session import MOST_URI_BYTES, NewSession, SessionId, Transport
+from asya_gateway.domain.task import LARGEST_INLINE
 from asya_gateway.storage.sessions import calls as stored_calls
 from asya_gateway.storage.sessions import inbox as stored_inbox
 from asya_gateway.storage.sessions import retention
 from asya_gateway.storage.sessions import rows as rows_of_sessions
 from asya_gateway.storage.sessions import tasks as session_tasks
 from asya_gateway.storage.sessions.store import PostgresSessionParts
+from asya_gateway.storage.tasks.reading import WEIGHT
 from tests.support.storage import Running, make_storage, succeeded
 from tests.support.waiting import rounds
 
@@ -132,6 +136,38 @@ async def test_a_session_of_a_stream_ends_soon_after_its_replica_is_gone(stored:
     await database.execute("UPDATE mcp_sessions SET used_at = used_at - interval '40 seconds'")
     assert await alive(stored, held, lost) == [True, False]
     assert await parts.retention.retire() == 1
+
+
+async def test_large_responses_are_read_when_there_is_room_in_memory(
+    stored: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budgets, "PATIENCE", 0.01)
+    parts = parts_of(stored)
+    await parts.sessions.create(one := new())
+    new_requests = [NewServerRequest(purpose, "sampling/createMessage", {}) for purpose in ("large", "small", "open")]
+    asked = await parts.requests.ask(one.key, STANDING_STREAM, new_requests)
+    assert asked is not None
+    large, small = {"result": "x" * LARGEST_INLINE}, {"result": "y"}
+    for each, response in zip(asked, (large, small), strict=False):
+        assert await parts.requests.answer(one.key, each.id, response) is not None
+    budget = Budget(4_000_000)
+    budget.charge(Share.READERS, budget.ceiling(Share.READERS))
+    with budget.scope():
+        for read in (
+            parts.requests.get(one.key, [each.id for each in asked]),
+            parts.requests.ask(one.key, STANDING_STREAM, new_requests),
+        ):
+            with pytest.raises(NoRoom):
+                await read
+        # Small ones are read as they are.
+        (found,) = await parts.requests.get(one.key, [asked[1].id])
+        assert found.response == small
+    budget.give_back(Share.READERS, budget.ceiling(Share.READERS))
+    with budget.scope():
+        again = await parts.requests.ask(one.key, STANDING_STREAM, new_requests)
+        assert [each.response for each in again or ()] == [large, small, None]
+        assert budget.holds(Share.READERS) == WEIGHT * len(jsontext.dumps(large))
+    assert budget.holds(Share.READERS) == 0
 
 
 async def test_what_a_session_has_said_is_read_once_for_each_version(stored: Running) -> None:

@@ -137,7 +137,8 @@ class ServerRequestStore(Protocol):
     ) -> Sequence[ServerRequest] | None:
         """Store requests, in their order; None if the session has ended or has too many open ones. What was asked for
         the same purpose on another stream moves to this one, except that the standalone stream takes nothing, and
-        keeps its own while it is held."""
+        keeps its own while it is held. Large responses are charged to the enclosing scope of the budget. Raises
+        NoRoom."""
 
     async def answer(self, session: bytes, id: str, response: Mapping[str, Any]) -> ServerRequest | None:
         """Store a response and wake whoever waits for it; None if no open request has this id."""
@@ -155,7 +156,8 @@ class ServerRequestStore(Protocol):
         """The log of a stream, in its order, without what was asked and answered."""
 
     async def get(self, session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
-        """These requests as they are now."""
+        """These requests as they are now. Large responses are charged to the enclosing scope of the budget. Raises
+        NoRoom."""
 
 
 @dataclass(frozen=True, slots=True)

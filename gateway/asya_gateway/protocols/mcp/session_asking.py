@@ -73,7 +73,7 @@ class Question:
             return False
         requests = [request_for(self._task, key, request, self._meta) for key, request in asks.requests.items()]
         self._requests = requests
-        asked = await self._outlasting(lambda: self._call.ask(requests, self._channel.notify))
+        asked = await self._outlasting(self._ask)
         if asked is None:
             return False
         urls = [each.params for each in requests if each.params.get("mode") == "url"]
@@ -93,7 +93,6 @@ class Question:
     async def _until(self, moving: "asyncio.Task[None]", asked: Sequence[ServerRequest], *, at_url: bool) -> bool:
         while True:
             try:
-                asked = await self._taken(asked)
                 pause = await self._open_pause()
                 if moving.done() or pause is None:
                     return True
@@ -110,8 +109,15 @@ class Question:
             await self._channel.quiet()
             asked = await self._looked(asked)
 
+    async def _ask(self) -> Sequence[ServerRequest] | None:
+        """What is asked now; None if nothing can be. Raises Unavailable."""
+        with self._context.budget.scope():
+            asked = await self._call.ask(self._requests, self._channel.notify)
+            return None if asked is None else await self._taken(asked)
+
     async def _taken(self, asked: Sequence[ServerRequest]) -> Sequence[ServerRequest]:
-        """Give the responses that have arrived to the task. Raises Unavailable."""
+        """Give the responses that have arrived, which may be large, to the task, and keep none. Raises
+        Unavailable."""
         for each in asked:
             if each.response is not None and each.id not in self._given:
                 await give(self._context.tasks, self._context.caller, each, self._context.revision)
@@ -124,15 +130,17 @@ class Question:
         if not elsewhere:
             return asked
         await self._call.withdraw(elsewhere, self._channel.notify)
-        return await self._call.look(asked)
+        with self._context.budget.scope():
+            return await self._taken(await self._call.look(asked))
 
     async def _looked(self, asked: Sequence[ServerRequest]) -> Sequence[ServerRequest]:
         """The requests as they are now; as they were while the database is away. What the standalone stream has asked
         is asked here once that is closed."""
         try:
-            found = await self._call.look(asked)
+            with self._context.budget.scope():
+                found = await self._taken(await self._call.look(asked))
             if any(each.is_open and each.stream == STANDING_STREAM and not each.held for each in found):
-                return await self._call.ask(self._requests, self._channel.notify) or found
+                return await self._ask() or found
         except Unavailable:
             await wait_again(self._channel, self._limit)
             return asked

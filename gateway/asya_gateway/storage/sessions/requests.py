@@ -6,10 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 from asya_crds import jsontext
+from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, NewServerRequest, ServerRequest
+from asya_gateway.domain.task import JsonText
 from asya_gateway.storage.database import AnyConnection, Database
 from asya_gateway.storage.retrying import written_singly
 from asya_gateway.storage.sessions.channel import REQUESTS, Ring, Word
+from asya_gateway.storage.tasks.reading import WEIGHT
+from asya_gateway.storage.tasks.rows import inline
 
 MOST_OPEN = 16
 """Open requests of one session."""
@@ -28,8 +32,14 @@ HELD = timedelta(seconds=10)
 """For how long a stream counts as open after its holder has said so."""
 PATIENCE = 2.0
 
-_COLUMNS = f"""session, id, number, stream, purpose, method, params, state, outcome, response,
+_ABOUT = f"""session, id, number, stream, purpose, method, params, state, outcome,
 coalesce(held_at > clock_timestamp() - interval '{HELD.total_seconds():.0f} seconds', false) AS held"""
+_COLUMNS = f"{_ABOUT}, response"
+_SMALL = inline("response")
+# Several large responses may be read together, so that they are sized before they are read.
+_FOUND = f"{_ABOUT}, {_SMALL} AS response, response IS NOT NULL AND ({_SMALL}) IS NULL AS left_out"
+_SIZE = "SELECT sum(octet_length(response::text)) FROM mcp_server_requests WHERE session = $1 AND id = ANY ($2)"
+_LARGE = "SELECT id, response::text AS response FROM mcp_server_requests WHERE session = $1 AND id = ANY ($2)"
 
 # The row of the session is locked, so that two calls of it are numbered and counted one after the other.
 _NUMBER = "UPDATE mcp_sessions SET events = events + $2 WHERE key = $1 RETURNING events"
@@ -70,7 +80,7 @@ UPDATE mcp_server_requests SET held_at = clock_timestamp() - interval '{seconds}
 WHERE session = $1 AND stream = $2 AND ended_at IS NULL
 """.format(seconds=f"{HELD.total_seconds():.0f}")
 
-_BY_PURPOSE = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND purpose = ANY ($2) ORDER BY number"
+_BY_PURPOSE = f"SELECT {_FOUND} FROM mcp_server_requests WHERE session = $1 AND purpose = ANY ($2) ORDER BY number"
 
 BYTES = (
     "coalesce(pg_column_size(params), 0) + coalesce(pg_column_size(response), 0) + coalesce(pg_column_size(state), 0)"
@@ -109,7 +119,7 @@ SELECT session, id, number, stream, purpose, method, state, outcome, NULL::json 
 FROM mcp_server_requests WHERE session = $1 AND stream = $2 ORDER BY number
 """
 
-_GET = f"SELECT {_COLUMNS} FROM mcp_server_requests WHERE session = $1 AND id = ANY ($2) ORDER BY number"
+_GET = f"SELECT {_FOUND} FROM mcp_server_requests WHERE session = $1 AND id = ANY ($2) ORDER BY number"
 
 
 class PostgresServerRequests:
@@ -123,7 +133,8 @@ class PostgresServerRequests:
         self, session: bytes, stream: bytes, requests: Sequence[NewServerRequest]
     ) -> Sequence[ServerRequest] | None:
         """Store requests; those whose purpose was asked before are the earlier ones."""
-        return await written_singly(lambda: self._ask(session, stream, requests), PATIENCE, "server request")
+        rows = await written_singly(lambda: self._ask(session, stream, requests), PATIENCE, "server request")
+        return None if rows is None else await self._whole(session, rows)
 
     async def answer(self, session: bytes, id: str, response: Mapping[str, Any]) -> ServerRequest | None:
         """Store the first response."""
@@ -132,14 +143,14 @@ class PostgresServerRequests:
         if row is None:
             return None
         self._ring(Word(REQUESTS, session).text())
-        return _read(row)
+        return _read(row, row["response"])
 
     async def withdraw(self, session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
         """End open requests."""
         rows = await self._database.fetch(_WITHDRAW, session, list(ids))
         if rows:
             self._ring(Word(REQUESTS, session).text())
-        return [_read(row) for row in rows]
+        return [_read(row, row["response"]) for row in rows]
 
     async def hold(self, session: bytes, stream: bytes) -> None:
         """Note that a stream is open."""
@@ -152,15 +163,23 @@ class PostgresServerRequests:
 
     async def of_stream(self, session: bytes, stream: bytes) -> Sequence[ServerRequest]:
         """The log of a stream, without what was asked and answered."""
-        return [_read(row) for row in await self._database.fetch(_OF_STREAM, session, stream)]
+        return [_read(row, None) for row in await self._database.fetch(_OF_STREAM, session, stream)]
 
     async def get(self, session: bytes, ids: Iterable[str]) -> Sequence[ServerRequest]:
         """These requests as they are now."""
-        return [_read(row) for row in await self._database.fetch(_GET, session, list(ids))]
+        return await self._whole(session, await self._database.fetch(_GET, session, list(ids)))
 
-    async def _ask(
-        self, session: bytes, stream: bytes, requests: Sequence[NewServerRequest]
-    ) -> Sequence[ServerRequest] | None:
+    async def _whole(self, session: bytes, rows: Sequence[Any]) -> Sequence[ServerRequest]:
+        """The requests with those responses that are large. Raises NoRoom."""
+        left_out = [row["id"] for row in rows if row["left_out"]]
+        if not left_out:
+            return [_read(row, row["response"]) for row in rows]
+        size = await self._database.fetchval(_SIZE, session, left_out)
+        await Budget.around().extend(Share.READERS, WEIGHT * (size or 0))
+        large = {row["id"]: row["response"] for row in await self._database.fetch(_LARGE, session, left_out)}
+        return [_read(row, large.get(row["id"], row["response"])) for row in rows]
+
+    async def _ask(self, session: bytes, stream: bytes, requests: Sequence[NewServerRequest]) -> Sequence[Any] | None:
         purposes = [each.purpose for each in requests]
         async with self._database.connection() as connection, connection.transaction():
             last: int | None = await connection.fetchval(_NUMBER, session, len(requests))
@@ -175,7 +194,7 @@ class PostgresServerRequests:
                     return None
             await connection.execute(_TAKE, session, stream, purposes, STANDING_STREAM)
             await _insert(connection, session, stream, new, last - len(requests))
-            return [_read(row) for row in await connection.fetch(_BY_PURPOSE, session, purposes)]
+            return await connection.fetch(_BY_PURPOSE, session, purposes)
 
 
 async def _too_many(connection: AnyConnection, session: bytes, purposes: Sequence[str], more: int) -> bool:
@@ -205,8 +224,7 @@ def _bytes_of(requests: Sequence[NewServerRequest]) -> int:
     return sum(len(jsontext.dumps(dict(each.params))) + len(each.state or "") for each in requests)
 
 
-def _read(row: Any) -> ServerRequest:
-    response = row["response"]
+def _read(row: Any, response: JsonText | None) -> ServerRequest:
     return ServerRequest(
         session=row["session"],
         id=row["id"],
