@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from asya_gateway.protocols.http.answers import AT_ONCE, JSON_HEADERS, json_response
+from asya_gateway.protocols.http.accept import AcceptedForms
+from asya_gateway.protocols.http.answers import AT_ONCE, JSON_HEADERS, PlainJson, json_response
+from asya_gateway.protocols.mcp.answering import Settled, respond
 
 TEXT = '{"text":"žluť"}'
 HOST = "Host: localhost"
@@ -14,6 +16,10 @@ HOST = "Host: localhost"
 
 async def plain(_request: web.Request) -> web.StreamResponse:
     return json_response(TEXT)
+
+
+async def bare(_request: web.Request) -> web.StreamResponse:
+    return json_response(TEXT, headers={})
 
 
 async def assembled(_request: web.Request) -> web.StreamResponse:
@@ -38,7 +44,7 @@ async def port() -> AsyncIterator[int]:
 
     app = web.Application()
     app.on_response_prepare.append(allow)
-    for handler in (plain, assembled, large, closing, long):
+    for handler in (plain, bare, assembled, large, closing, long):
         app.router.add_get(f"/{handler.__name__}", handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -78,6 +84,16 @@ async def test_it_has_the_status_the_headers_and_the_body_of_an_ordinary_one(por
         k: v for k, v in theirs[1].items() if k not in changing
     }
     assert ours[1]["Date"].endswith(" GMT")
+
+
+async def test_no_headers_are_as_good_as_an_empty_table_of_them(port: int) -> None:
+    plainly, barely = await heads(port, get("plain"), get("bare"))
+    assert (plainly[0], plainly[1].keys(), plainly[2]) == (barely[0], barely[1].keys(), barely[2])
+    assert type(await bare(None)) is PlainJson  # type: ignore[arg-type]
+
+
+def test_an_answer_of_mcp_is_written_in_one_piece() -> None:
+    assert type(respond(Settled(TEXT), AcceptedForms(json=True, stream=True))) is PlainJson
 
 
 async def test_the_connection_serves_one_request_after_the_other(port: int) -> None:

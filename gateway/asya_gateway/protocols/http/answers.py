@@ -25,7 +25,7 @@ KEPT = 4096
 
 def json_response(text: JsonText, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A response whose body is already JSON text (jsontext.dumps ensures that UTF-8 can encode it)."""
-    if status == 200 and headers is None:
+    if status == 200 and not headers:
         return PlainJson(text.encode())
     return web.Response(status=status, body=text.encode(), headers={**JSON_HEADERS, **(headers or {})})
 
