@@ -1,6 +1,6 @@
 """The domain's interfaces to the outside. Storage and delivery implement them."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -144,14 +144,18 @@ async def digested_here(*parts: Any) -> bytes:
     return digest_of(*parts)
 
 
+Left = Callable[[str], None]
+"""Called with the id of a task that was stored although whoever wanted it has left meanwhile: nobody else knows it."""
+
+
 class TaskStore(Protocol):
     """Tasks in Postgres. Every method raises Unavailable while the database is away."""
 
-    async def create(self, new: NewTask) -> datetime:
+    async def create(self, new: NewTask, left: Left | None = None) -> datetime:
         """Store the task, its first update and its envelope; returns after the commit, with the time of both.
         Idempotent by id. Not for a conversation in which the client names its task, nor for a destination."""
 
-    async def admit(self, new: NewTask, terms: Terms) -> Accepted:
+    async def admit(self, new: NewTask, terms: Terms, left: Left | None = None) -> Accepted:
         """Store the task like create, with its destination, unless its key already names one. Returns the call's task,
         with the time of its row if it was stored now. Raises TooManyTasks, KeyReused, and Conflict if another task of
         the owner has the name that the client gave this one."""

@@ -14,7 +14,7 @@ from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.given_answers import missing_answers
 from asya_gateway.domain.identity.principals import Caller, Principal, Program
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.domain.ports import Digester, Examiner, NewTask, TaskStore, Terms
+from asya_gateway.domain.ports import Digester, Examiner, Left, NewTask, TaskStore, Terms
 from asya_gateway.domain.task import JsonText
 from asya_gateway.telemetry.context import about, current_source
 from asya_gateway.telemetry.observer import Observer
@@ -42,8 +42,9 @@ class Submitting:
         self._spans = observer.spans
         self._now = clock
 
-    async def accept(self, call: Call) -> Accepted:
-        """The call's task, new or stored earlier under the same key. Raises what Tasks.submit raises."""
+    async def accept(self, call: Call, left: Left | None = None) -> Accepted:
+        """The call's task, new or stored earlier under the same key; `left`: see Tasks.submit. Raises what Tasks.accept
+        raises."""
         started = time.perf_counter()
         flow = call.served.flow.name
         if self._rules.flow_rate is not None and not isinstance(call.caller, Program):
@@ -62,9 +63,9 @@ class Submitting:
                 new = self._new_task(task_id, call, payload)
                 self._rules.check_size(new.envelope, "arguments")
                 if self._is_plain(call):
-                    accepted = Accepted(task_id, await self._store.create(new))
+                    accepted = Accepted(task_id, await self._store.create(new, left))
                 else:
-                    accepted = await self._store.admit(new, await self._terms(call))
+                    accepted = await self._store.admit(new, await self._terms(call), left)
                     if accepted.task_id != task_id:
                         about(accepted.task_id)
                         return accepted

@@ -23,6 +23,7 @@ from asya_gateway.domain.ports import (
     Examiner,
     Filler,
     FlyBroadcast,
+    Left,
     TaskStore,
     UpdateFeed,
     digested_here,
@@ -78,9 +79,10 @@ class Tasks(TaskReading, TaskReporting):
         self._submitting = Submitting(store, rules, examine, digest, observer, clock)
         self._answering = Answering(store, rules, compile_schema, examine, fill, observer.spans, clock)
 
-    async def submit(self, call: Call) -> str:
-        """As `accept`; returns the task's id alone."""
-        return (await self._submitting.accept(call)).task_id
+    async def submit(self, call: Call, left: Left | None = None) -> str:
+        """As `accept`; returns the task's id alone. If the caller leaves while the call is being stored, `left` is
+        called with the id."""
+        return (await self._submitting.accept(call, left)).task_id
 
     def accept(self, call: Call) -> Coroutine[Any, Any, Accepted]:
         """Accept a call and return its task: it is committed and will be delivered at least once. A call

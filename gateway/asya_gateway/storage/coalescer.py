@@ -47,6 +47,8 @@ class _Waiting(Generic[Item, Reply]):
     size: int
     reply: asyncio.Future[Reply] = field(repr=False)
     rows: int = 1
+    left: "Callable[[Reply], None] | None" = None
+    """Called with the reply if its waiter has left."""
     doubtful: bool = False
     """Whether an attempt ended without the server's answer, so that the write may have been done."""
 
@@ -111,8 +113,9 @@ class Coalescer(Generic[Item, Reply]):
         """The number of waiting writes."""
         return self._waiting
 
-    async def submit(self, item: Item) -> Reply:
-        """Write the item with others; returns after the commit.
+    async def submit(self, item: Item, left: Callable[[Reply], None] | None = None) -> Reply:
+        """Write the item with others; returns after the commit. If the waiter leaves before that, `left` is called with
+        the reply.
 
         Raises Overloaded if too much waits already (for rows, only if `refuses`), Unavailable while the database is
         unavailable, and the database's own error for this item.
@@ -126,7 +129,14 @@ class Coalescer(Generic[Item, Reply]):
         if self._waiting_bytes + size > limits.waiting_bytes:
             raise Overloaded("too many writes are waiting")
         # A cancelled waiter cancels only this future; the write continues.
-        return await self._entered(item, size)
+        reply = self._entered(item, size, left)
+        try:
+            return await reply
+        except asyncio.CancelledError:
+            if left is not None and not reply.cancelled() and reply.exception() is None:
+                # The write was done, and its waiter was cancelled in the moment between.
+                asyncio.get_running_loop().call_soon(left, reply.result())
+            raise
 
     def enter(self, item: Item) -> Awaitable[Reply]:
         """As `submit`, without a coroutine for each write of a caller that waits for many. It need not be awaited for
@@ -147,10 +157,10 @@ class Coalescer(Generic[Item, Reply]):
             else:
                 await asyncio.sleep(0)
 
-    def _entered(self, item: Item, size: int) -> asyncio.Future[Reply]:
+    def _entered(self, item: Item, size: int, left: Callable[[Reply], None] | None = None) -> asyncio.Future[Reply]:
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         rows = 1 if self._rows is None else self._rows(item)
-        self._line_up(_Waiting(item, self._key(item), size, reply, rows))
+        self._line_up(_Waiting(item, self._key(item), size, reply, rows, left))
         self._start_flush()
         return reply
 
@@ -278,6 +288,9 @@ class Coalescer(Generic[Item, Reply]):
         for entry, reply in zip(batch, replies, strict=True):
             if not entry.reply.done():
                 entry.reply.set_result(reply)
+            elif entry.left is not None:
+                # In a turn of its own, so that whatever it raises is no matter of this batch.
+                asyncio.get_running_loop().call_soon(entry.left, reply)
         return None
 
     def _give_up_waiting(self, error: Unavailable) -> None:

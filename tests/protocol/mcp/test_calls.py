@@ -1,11 +1,14 @@
 """tools/call without a handshake: from the task's log to the stream, and every way in which it may end."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from asya_gateway.protocols.http.keys import READINESS
+from asya_gateway.protocols.http.keys import HELD, READINESS
 from asya_gateway.protocols.http.wait_limit import WaitLimit
+from asya_gateway.storage.coalescer import Coalescer
 from tests.support.gateway import Event, Gateway, Reader
 from tests.support.mcp import (
     Actor,
@@ -286,6 +289,31 @@ async def test_leaving_a_call_that_waits_for_json_cancels_the_task(gateway: Gate
     async with calling(gateway, "anything", Accept="application/json") as call:
         task_id, _ = await actor.take()
         call.cancel()
+        await until(lambda: _is(actor, task_id, "canceled"))
+
+
+@pytest.mark.parametrize("capped", [False, True])
+async def test_leaving_while_the_call_is_being_stored_cancels_the_task(database_url: str, *, capped: bool) -> None:
+    """patterns/cancellation: 'The server MUST treat a client disconnect as cancellation of that request.' Nobody knows
+    the task yet, and the client is gone when it is committed."""
+    async with start_mcp(database_url, max_open_tasks_per_flow=10 if capped else 0) as gateway:
+        batches = gateway.running.storage.tasks.batches
+        writes: Coalescer[Any, Any] = batches.admissions if capped else batches.creates
+        flush, begun, gate = writes._flush, asyncio.Event(), asyncio.Event()
+
+        async def slowly(batch: Sequence[Any]) -> Sequence[Any]:
+            begun.set()
+            await gate.wait()
+            return await flush(batch)
+
+        writes._flush = slowly
+        async with calling(gateway, "anything"):
+            async with asyncio.timeout(10):
+                await begun.wait()
+        await until(lambda: not len(gateway.app[HELD]), what="the handler of the call that was left")
+        gate.set()
+        actor = Actor(gateway)
+        task_id, _ = await actor.take()
         await until(lambda: _is(actor, task_id, "canceled"))
 
 

@@ -236,6 +236,63 @@ async def test_a_waiter_that_goes_away_neither_stops_its_write_nor_its_neighbour
     assert recorder.batches == [["a", "b"]]
 
 
+async def test_what_was_written_for_a_waiter_that_went_away_is_told() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder)
+    told: list[str] = []
+    leaving = asyncio.create_task(writes.submit("a", told.append))
+    staying = asyncio.create_task(writes.submit("b", told.append))
+    await rounds()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert told == []
+    recorder.gate.set()
+    assert await staying == "B"
+    await rounds()
+    assert told == ["A"]
+
+
+async def test_it_is_also_told_if_the_waiter_goes_in_the_moment_in_which_it_was_written() -> None:
+    recorder = Recorder()
+    writes = coalescer(recorder)
+    told: list[str] = []
+
+    async def flush(batch: Sequence[str]) -> list[str]:
+        # The waiter hears of both in its next turn: of the reply, and that it is cancelled.
+        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, leaving.cancel)
+        return await recorder.flush(batch)
+
+    writes._flush = flush
+    leaving = asyncio.create_task(writes.submit("a", told.append))
+    await asyncio.gather(leaving, return_exceptions=True)
+    await rounds()
+    assert told == (["A"] if leaving.cancelled() else [])
+    assert recorder.batches == [["a"]]
+
+
+async def test_what_the_told_one_raises_is_no_matter_of_the_batch() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    writes = coalescer(recorder)
+    raised: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context["exception"]))
+
+    def told(_reply: str) -> None:
+        raise ValueError
+
+    leaving = asyncio.create_task(writes.submit("a", told))
+    staying = asyncio.create_task(writes.submit("b"))
+    await rounds()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    recorder.gate.set()
+    assert await staying == "B"
+    await rounds()
+    assert [type(each) for each in raised] == [ValueError]
+    assert recorder.batches == [["a", "b"]]
+
+
 async def test_a_refused_batch_is_written_row_by_row_and_only_the_guilty_row_fails() -> None:
     class Picky(Recorder):
         @override

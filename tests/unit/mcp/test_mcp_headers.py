@@ -119,20 +119,20 @@ def test_schemas_without_annotations_have_no_parameter_headers(schema: dict[str,
 def test_values_compare_by_their_type(type: str, value: Any, header: str, agrees: bool) -> None:
     schema = {"type": "object", "properties": {"a": {"type": type, "x-mcp-header": "A"}}}
     if agrees:
-        check_param_headers(schema, {"a": value}, headers_of(Mcp_Param_A=header))
+        check_param_headers(param_headers(schema), {"a": value}, headers_of(Mcp_Param_A=header))
     else:
         with pytest.raises(HeaderMismatch):
-            check_param_headers(schema, {"a": value}, headers_of(Mcp_Param_A=header))
+            check_param_headers(param_headers(schema), {"a": value}, headers_of(Mcp_Param_A=header))
 
 
 @pytest.mark.parametrize("value", [None, [1], {"b": 1}])
 def test_a_value_that_has_no_header_form_must_come_without_one(value: Any) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}}}
-    check_param_headers(schema, {"a": value}, headers_of())
+    check_param_headers(param_headers(schema), {"a": value}, headers_of())
     with pytest.raises(HeaderMismatch):
-        check_param_headers(schema, {"a": value}, headers_of(Mcp_Param_A="x"))
+        check_param_headers(param_headers(schema), {"a": value}, headers_of(Mcp_Param_A="x"))
 
 
 def test_an_argument_below_something_that_is_no_object_is_absent() -> None:
     schema = {"properties": {"a": {"properties": {"b": {"type": "string", "x-mcp-header": "B"}}}}}
-    check_param_headers(schema, {"a": "text"}, headers_of())
+    check_param_headers(param_headers(schema), {"a": "text"}, headers_of())

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web import AppKey
@@ -13,7 +13,6 @@ from asya_gateway.domain.errors import GatewayError
 log = logging.getLogger(__name__)
 
 FINISH_SECONDS = 5.0
-Result = TypeVar("Result")
 
 
 class Background:
@@ -28,28 +27,12 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def completed(
-        self, work: Coroutine[Any, Any, Result], abandoned: Callable[[Result], Awaitable[object]]
-    ) -> Result:
-        """The result of `work`, which is completed even if its caller leaves. In that case `abandoned` is called with
-        the result."""
-        running = asyncio.create_task(work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            self.start(_after(running, abandoned))
-            raise
-
     async def finish(self, seconds: float) -> None:
         """Wait for all work for at most this long, then cancel the rest."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
             for task in late:
                 task.cancel()
-
-
-async def _after(running: asyncio.Task[Result], abandoned: Callable[[Result], Awaitable[object]]) -> None:
-    await abandoned(await running)
 
 
 async def _logged(work: Coroutine[Any, Any, object]) -> None:

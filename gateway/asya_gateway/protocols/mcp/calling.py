@@ -1,13 +1,14 @@
 """tools/call: submits a task, turns its log into progress notifications and its end into the result."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, after_a_write
 from asya_gateway.domain.flows import ServedFlow
-from asya_gateway.domain.offers import TOOLS
+from asya_gateway.domain.offers import TOOLS, RunOffer
 from asya_gateway.domain.sessions.ports import SessionTask
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.protocols.http.holding import Channel, Held
@@ -17,7 +18,7 @@ from asya_gateway.protocols.mcp import rendering
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.idempotency import key_of
 from asya_gateway.protocols.mcp.mrtr.gathering import Gathered, with_inputs
-from asya_gateway.protocols.mcp.param_headers import check_param_headers
+from asya_gateway.protocols.mcp.param_headers import ParamHeader, check_param_headers, param_headers
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
@@ -51,12 +52,13 @@ async def call_tool(context: RequestContext) -> Result | Held[Result]:
     served = offer.served
     arguments = _arguments(context.params)
     if context.revision.stateless:
-        check_param_headers(offer.exposure.input_schema, arguments, context.headers)
+        check_param_headers(_param_headers(offer), arguments, context.headers)
     wanted, asks = answer_of(context, served.flow), await TaskAsks.of(context)
     if asks is not None and (task_id := await asks.continued()) is not None:
         return await _answered(context, served, task_id, wanted, asks)
 
-    async def start(gathered: Gathered) -> Result | Held[Result]:
+    # As a text, because the annotation of an inner function is evaluated with each call.
+    async def start(gathered: Gathered) -> "Result | Held[Result]":
         payload, caller = gathered.payload, context.caller
         call = Call(served, payload, caller, SURFACE, headers=context.trace, key=gathered.key)
         return await _answered(context, served, await submit(context, call), wanted, asks)
@@ -84,6 +86,12 @@ async def _answered(
             await context.session.made(SessionTask(task_id, context.progress_token))
         return experimental.created(context, task)
     return extension.created(context, task)
+
+
+@lru_cache(maxsize=1024)
+def _param_headers(offer: RunOffer) -> Sequence[ParamHeader]:
+    """Cached, because each call of a tool would walk its schema again. A changed flow is another offer."""
+    return param_headers(offer.exposure.input_schema)
 
 
 def _tool_name(params: Mapping[str, Any]) -> str:
@@ -114,15 +122,10 @@ def _arguments(params: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-async def submit(context: RequestContext, call: Call) -> str:
-    """Store the call. If the client leaves meanwhile, the task must be ended afterwards, because its id is not known
+def submit(context: RequestContext, call: Call) -> Coroutine[Any, Any, str]:
+    """Store the call. If the client leaves meanwhile, the task is ended afterwards, because its id is not known
     before."""
-
-    async def abandoned(task_id: str) -> None:
-        if leaving_cancels(context):
-            await abandon(context, task_id)
-
-    return await context.background.completed(context.tasks.submit(call), abandoned)
+    return context.tasks.submit(call, partial(left, context))
 
 
 def leaving_cancels(context: RequestContext) -> bool:

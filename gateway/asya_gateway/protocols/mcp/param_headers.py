@@ -4,7 +4,7 @@ Streamable HTTP (2026-07-28), "Custom Headers from Tool Parameters".
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +58,10 @@ def _annotated(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Par
         yield from _annotated(part, where)
 
 
-def check_param_headers(schema: Mapping[str, Any], arguments: Mapping[str, Any], headers: Headers) -> None:
+def check_param_headers(expected: Iterable[ParamHeader], arguments: Mapping[str, Any], headers: Headers) -> None:
     """Check that each annotated argument and its header are equal, or both absent (null counts as absent), and that
     integers have a size that everybody reads alike. Raises HeaderMismatch."""
-    for each in param_headers(schema):
+    for each in expected:
         raw = single(headers, each.header)
         value = _value_at(arguments, each.path)
         where = ".".join(each.path)

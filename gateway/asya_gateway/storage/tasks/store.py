@@ -13,7 +13,7 @@ from asya_gateway.domain.calls import Accepted
 from asya_gateway.domain.errors import Conflict, KeyReused, TooManyTasks
 from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
 from asya_gateway.domain.owners import OwnerScope
-from asya_gateway.domain.ports import NewTask, TaskFilter, TaskPage, Terms
+from asya_gateway.domain.ports import Left, NewTask, TaskFilter, TaskPage, Terms
 from asya_gateway.domain.reports import (
     ChildAnnouncement,
     FinalOutcome,
@@ -28,7 +28,7 @@ from asya_gateway.storage.crews import Crews
 from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import Result, acquired, within, written_singly
-from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, NameTaken, OverCap
+from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, NameTaken, OverCap, Verdict
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.batches import Batches
 from asya_gateway.storage.tasks.beginning import HopBeginner
@@ -111,12 +111,16 @@ class PostgresTasks:
             settle=self._settle,
         )
 
-    def create(self, new: NewTask) -> Coroutine[Any, Any, datetime]:
+    def create(self, new: NewTask, left: Left | None = None) -> Coroutine[Any, Any, datetime]:
         # No coroutine of its own, which every call would pay for.
-        return self.batches.creates.submit(new)
+        return self.batches.creates.submit(new, None if left is None else lambda _: left(new.id))
 
-    async def admit(self, new: NewTask, terms: Terms) -> Accepted:
-        verdict = await self.batches.admissions.submit(Applicant(new, terms))
+    async def admit(self, new: NewTask, terms: Terms, left: Left | None = None) -> Accepted:
+        def stored(verdict: Verdict) -> None:
+            if left is not None and isinstance(verdict, Admitted) and verdict.digest == terms.digest:
+                left(verdict.task_id)
+
+        verdict = await self.batches.admissions.submit(Applicant(new, terms), None if left is None else stored)
         if isinstance(verdict, OverCap):
             whose = {"owner": "open tasks of this caller", "flow": f"open tasks of the flow {new.flow}"}
             what = whose.get(verdict.of, "destinations of this caller's tasks that go on")

@@ -85,6 +85,7 @@ REQUIREMENTS = (
             CALLS,
             "test_closing_the_stream_cancels_the_task",
             "test_leaving_a_call_that_waits_for_json_cancels_the_task",
+            "test_leaving_while_the_call_is_being_stored_cancels_the_task",
         )
         + tests_of(PROMPTS, "test_leaving_a_prompt_cancels_its_task_in_the_stateless_revision"),
     ),
