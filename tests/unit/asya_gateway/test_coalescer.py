@@ -260,7 +260,8 @@ async def test_it_is_also_told_if_the_waiter_goes_in_the_moment_in_which_it_was_
 
     async def flush(batch: Sequence[str]) -> list[str]:
         # The waiter hears of both in its next turn: of the reply, and that it is cancelled.
-        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, leaving.cancel)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: loop.call_soon(leaving.cancel))
         return await recorder.flush(batch)
 
     writes._flush = flush

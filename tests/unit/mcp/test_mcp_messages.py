@@ -122,6 +122,7 @@ def test_live_events_speak_in_any_of_their_shapes(payload: str, text: str | None
         ("application/json, text/event-stream;q=0.0", AcceptedForms(json=True, stream=False)),
         ("application/json;q=x", AcceptedForms(json=True, stream=False)),
         ("text/html, */*;q=0.1", AcceptedForms(json=True, stream=False)),
+        ("text/html, " * 100 + "text/event-stream", AcceptedForms(json=False, stream=True)),
     ],
 )
 def test_the_accept_header_is_read(accept: str | None, found: AcceptedForms) -> None:

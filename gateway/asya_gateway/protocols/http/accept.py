@@ -1,11 +1,16 @@
 """The Accept header (RFC 9110, section 12.5.1), as far as needed for two content types."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aiohttp import web
 
 from asya_gateway.protocols.http.errors import NotAcceptable, UnsupportedMediaType
 
+JSON = "application/json"
+ORDINARY = 256
+"""Characters of the longest header whose meaning is remembered."""
 JSON_RANGES = frozenset({"application/json", "application/*", "*/*"})
 STREAM_RANGES = frozenset({"text/event-stream", "text/*"})
 """`*/*` is not included: it expresses no preference, and the answer is then JSON, which every tool can show."""
@@ -22,9 +27,10 @@ class AcceptedForms:
 
 def read_accept(request: web.BaseRequest) -> AcceptedForms:
     """Raises NotAcceptable if the client accepts neither."""
-    ranges = ranges_of(request)
-    json = "Accept" not in request.headers or bool(ranges & JSON_RANGES)
-    accepted = AcceptedForms(json=json, stream=bool(ranges & STREAM_RANGES))
+    values = tuple(request.headers.getall("Accept", ()))
+    # Those that clients send are short, and the cache must not keep the memory of others.
+    read = _forms if sum(map(len, values)) <= ORDINARY else _forms.__wrapped__
+    accepted = read(values)
     if not (accepted.json or accepted.stream):
         raise NotAcceptable("expected application/json and text/event-stream", field="Accept")
     return accepted
@@ -32,7 +38,18 @@ def read_accept(request: web.BaseRequest) -> AcceptedForms:
 
 def ranges_of(request: web.BaseRequest) -> set[str]:
     """The media ranges that the client accepts, in lower case."""
-    return {_range(part) for value in request.headers.getall("Accept", []) for part in value.split(",")}
+    return _ranges(request.headers.getall("Accept", []))
+
+
+@lru_cache(maxsize=256)
+def _forms(values: tuple[str, ...]) -> AcceptedForms:
+    """Cached, because a client sends the same header with each request."""
+    ranges = _ranges(values)
+    return AcceptedForms(json=not values or bool(ranges & JSON_RANGES), stream=bool(ranges & STREAM_RANGES))
+
+
+def _ranges(values: Iterable[str]) -> set[str]:
+    return {_range(part) for value in values for part in value.split(",")}
 
 
 def _range(part: str) -> str:
@@ -53,5 +70,6 @@ def _weight(parameter: str) -> float | None:
 def check_content_type(request: web.BaseRequest) -> None:
     """Refuse a body with a content type other than JSON, so that an HTML form cannot make calls (CSRF). Raises
     UnsupportedMediaType."""
-    if "Content-Type" in request.headers and request.content_type != "application/json":
+    said = request.headers.get("Content-Type", JSON)
+    if said != JSON and request.content_type != JSON:
         raise UnsupportedMediaType("expected application/json", field="Content-Type")

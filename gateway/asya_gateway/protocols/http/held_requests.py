@@ -2,12 +2,10 @@
 blocking calls and waiting ones count alike."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 from aiohttp import web
+from typing_extensions import override
 
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.identity.faults import TooManyRequests, Unauthenticated
@@ -68,7 +66,7 @@ class HeldRequests:
         self._limit = limit
         self._per_caller = per_caller
         """Most of them for one caller; 0 means no limit."""
-        self._of_caller: Counter[str] = Counter()
+        self._of_caller: dict[str, int] = {}
         self._budget = budget
         self._number = 0
         self._present: set[Presence] = set()
@@ -76,47 +74,91 @@ class HeldRequests:
     def __len__(self) -> int:
         return self._number
 
-    @contextmanager
-    def slot(self, request: web.Request, *, more: int = 0) -> Iterator[None]:
+    def slot(self, request: web.Request, *, more: int = 0) -> "Slot":
         """Count one more request while the block runs; it holds `more` bytes of its own. Enter it before a call is
         stored, so that a refusal leaves no task behind. Raises StreamsExhausted, TooManyRequests, NoRoom, and
         Unauthenticated if the caller's credential is revoked before the response begins."""
-        presence = Presence(request.get(CALLER))
-        with self.within(request, presence.caller, more=more):
-            self._present.add(presence)
-            request[PRESENCE] = presence
-            try:
-                yield
-            except asyncio.CancelledError:
-                if presence.left():
-                    raise Unauthenticated("the credential was revoked") from None
-                raise
-            finally:
-                self._present.discard(presence)
+        return Slot(self, request, Presence(request.get(CALLER)), more)
 
-    @contextmanager
-    def within(self, request: web.Request, caller: Caller | None, *, more: int = 0) -> Iterator[None]:
+    def within(self, request: web.Request, caller: Caller | None, *, more: int = 0) -> "CountedRequest":
         """The same for a request of this caller that is answered within another held one, with which it ends. Raises
         StreamsExhausted, TooManyRequests, NoRoom."""
+        return CountedRequest(self, request, caller, more)
+
+    def count(self, name: str, weight: int) -> None:
+        """Count a request of the caller with this name. Raises StreamsExhausted, TooManyRequests, NoRoom."""
         if self._number >= self._limit:
             raise StreamsExhausted(f"expected at most {self._limit} requests that are held open")
-        name = name_of(request, caller)
-        if self._per_caller and self._of_caller[name] >= self._per_caller:
+        others = self._of_caller.get(name, 0)
+        if self._per_caller and others >= self._per_caller:
             raise TooManyRequests(f"expected at most {self._per_caller} requests of one caller that are held open", 1)
-        self._budget.take(Share.HELD, WEIGHT + more)
+        self._budget.take(Share.HELD, weight)
         self._number += 1
-        self._of_caller[name] += 1
-        try:
-            yield
-        finally:
-            self._number -= 1
-            self._of_caller[name] -= 1
-            if not self._of_caller[name]:
-                del self._of_caller[name]
-            self._budget.give_back(Share.HELD, WEIGHT + more)
+        self._of_caller[name] = others + 1
+
+    def give_back(self, name: str, weight: int) -> None:
+        """Count it no longer."""
+        self._number -= 1
+        left = self._of_caller[name] - 1
+        if left:
+            self._of_caller[name] = left
+        else:
+            del self._of_caller[name]
+        self._budget.give_back(Share.HELD, weight)
+
+    def come(self, presence: Presence) -> None:
+        """The request of this presence is held from now on."""
+        self._present.add(presence)
+
+    def leave(self, presence: Presence) -> None:
+        """It is held no longer."""
+        self._present.discard(presence)
 
     def revoke(self, subjects: frozenset[str]) -> None:
         """End every request of a principal that one of these revocations ends."""
         for presence in tuple(self._present):
             if isinstance(presence.caller, Principal) and not presence.caller.revocables.isdisjoint(subjects):
                 presence.revoke()
+
+
+class CountedRequest:
+    """The place of one held request. (A class, because each call that waits has one, and generators cost more.)"""
+
+    __slots__ = ("_caller", "_held", "_name", "_request", "_weight")
+
+    def __init__(self, held: HeldRequests, request: web.Request, caller: Caller | None, more: int) -> None:
+        self._held = held
+        self._request = request
+        self._caller = caller
+        self._weight = WEIGHT + more
+
+    def __enter__(self) -> None:
+        self._name = name_of(self._request, self._caller)
+        self._held.count(self._name, self._weight)
+
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        self._held.give_back(self._name, self._weight)
+
+
+class Slot(CountedRequest):
+    """The same for a request that ends with its caller's credential."""
+
+    __slots__ = ("_presence",)
+
+    def __init__(self, held: HeldRequests, request: web.Request, presence: Presence, more: int) -> None:
+        super().__init__(held, request, presence.caller, more)
+        self._presence = presence
+
+    @override
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._held.come(self._presence)
+        self._request[PRESENCE] = self._presence
+
+    @override
+    def __exit__(self, kind: type[BaseException] | None = None, *raised: object) -> None:
+        presence = self._presence
+        self._held.leave(presence)
+        super().__exit__(kind, *raised)
+        if kind is not None and issubclass(kind, asyncio.CancelledError) and presence.left():
+            raise Unauthenticated("the credential was revoked") from None

@@ -5,7 +5,7 @@ A protocol provides a Held, whose `run` returns the answer in the protocol's own
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 
@@ -101,7 +101,7 @@ class Opening:
     def __init__(self, open_stream: Callable[[], AbstractAsyncContextManager[EventStream]], interval: float) -> None:
         self._open = open_stream
         self._interval = interval
-        self._exits = AsyncExitStack()
+        self._opened_by: AbstractAsyncContextManager[EventStream] | None = None
         self._streamed: Streamed | None = None
         self.stream: EventStream | None = None
 
@@ -109,7 +109,7 @@ class Opening:
         return self
 
     async def __aexit__(self, *raised: Any) -> bool:
-        return bool(await self._exits.__aexit__(*raised))
+        return self._opened_by is not None and bool(await self._opened_by.__aexit__(*raised))
 
     @property
     def response(self) -> web.StreamResponse:
@@ -127,7 +127,9 @@ class Opening:
 
     async def _opened(self) -> Streamed:
         if self._streamed is None:
-            self.stream = await self._exits.enter_async_context(self._open())
+            opening = self._open()
+            self.stream = await opening.__aenter__()
+            self._opened_by = opening
             self._streamed = Streamed(self.stream, self._interval)
         return self._streamed
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.web import AppKey
@@ -50,9 +51,10 @@ def source_of(request: web.Request) -> str:
     return request.app[PROXIES].source_of(request)
 
 
+@lru_cache(maxsize=4096)
 def network_of(source: str) -> str:
     """By what a source is counted: an IPv4 address itself, an IPv6 address by its network, because a subscriber has at
-    least a /64."""
+    least a /64. Cached, because the same few sources ask again and again, and reading one costs more than the rest."""
     address = _address(source)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))

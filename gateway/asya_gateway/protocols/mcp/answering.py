@@ -1,11 +1,12 @@
 """From a checked request to its HTTP response: one JSON document, or an event stream that ends with the answer."""
 
 import logging
-from collections.abc import Awaitable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.answers import NO_STORE, json_response
 from asya_gateway.protocols.http.challenges import Challenges
 from asya_gateway.protocols.http.errors import NotAcceptable
+from asya_gateway.protocols.http.held_requests import CountedRequest
 from asya_gateway.protocols.http.holding import Held, hold, stream
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, error_text, result_text
 from asya_gateway.protocols.http.keys import BUDGET, HELD
@@ -167,21 +169,35 @@ async def permitted(context: RequestContext, method: Method) -> Result | Held[Re
     return await method(context)
 
 
-@contextmanager
-def held_slot(http: web.Request, context: RequestContext, *, within: bool = False) -> Iterator[None]:
+def held_slot(http: web.Request, context: RequestContext, *, within: bool = False) -> AbstractContextManager[None]:
     """Count a request that may be held before its method stores anything; `within`: one that is answered on a stream
     that is counted itself. Raises Unanswerable."""
     if context.method not in HOLDING:
-        yield
-        return
+        return _NO_SLOT
     held, call = http.app[HELD], context.session
     more = 0 if call is None else call.session.weight
-    with ExitStack() as slot:
+    return _Place(held.within(http, context.caller, more=more) if within else held.slot(http, more=more))
+
+
+class _Place:
+    """The place of a request whose refusal is a message."""
+
+    __slots__ = ("_slot",)
+
+    def __init__(self, slot: CountedRequest) -> None:
+        self._slot = slot
+
+    def __enter__(self) -> None:
         try:
-            slot.enter_context(held.within(http, context.caller, more=more) if within else held.slot(http, more=more))
+            self._slot.__enter__()
         except (Overloaded, TooManyRequests) as error:
             raise Unanswerable(error) from None
-        yield
+
+    def __exit__(self, *raised: Any) -> None:
+        self._slot.__exit__(*raised)
+
+
+_NO_SLOT: AbstractContextManager[None] = nullcontext()
 
 
 def respond(settled: Settled, accepted: AcceptedForms) -> web.Response:

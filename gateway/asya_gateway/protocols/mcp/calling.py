@@ -1,9 +1,9 @@
 """tools/call: submits a task, turns its log into progress notifications and its end into the result."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, after_a_write
@@ -52,7 +52,7 @@ async def call_tool(context: RequestContext) -> Result | Held[Result]:
     served = offer.served
     arguments = _arguments(context.params)
     if context.revision.stateless:
-        check_param_headers(_param_headers(offer), arguments, context.headers)
+        check_param_headers(_param_headers(cast("Hashable", offer)), arguments, context.headers)
     wanted, asks = answer_of(context, served.flow), await TaskAsks.of(context)
     if asks is not None and (task_id := await asks.continued()) is not None:
         return await _answered(context, served, task_id, wanted, asks)
@@ -89,9 +89,9 @@ async def _answered(
 
 
 @lru_cache(maxsize=1024)
-def _param_headers(offer: RunOffer) -> Sequence[ParamHeader]:
-    """Cached, because each call of a tool would walk its schema again. A changed flow is another offer."""
-    return param_headers(offer.exposure.input_schema)
+def _param_headers(offer: Hashable) -> Sequence[ParamHeader]:
+    """Cached, because each call of a tool would walk its schema again. A changed flow is another RunOffer."""
+    return param_headers(cast("RunOffer", offer).exposure.input_schema)
 
 
 def _tool_name(params: Mapping[str, Any]) -> str:

@@ -37,12 +37,12 @@ class ClientCapabilities:
     @property
     def sampling_tools(self) -> bool:
         """Whether sampling may use tools (`sampling.tools`, since 2025-11-25)."""
-        return isinstance((self._object("sampling") or {}).get("tools"), Mapping)
+        return isinstance((self._object("sampling") or {}).get("tools"), dict)
 
     @property
     def sampling_context(self) -> bool:
         """Whether sampling may include the context of servers (`sampling.context`, since 2025-11-25)."""
-        return isinstance((self._object("sampling") or {}).get("context"), Mapping)
+        return isinstance((self._object("sampling") or {}).get("context"), dict)
 
     @property
     def roots(self) -> bool:
@@ -58,11 +58,11 @@ class ClientCapabilities:
     def tasks(self) -> bool:
         """Whether it has declared the tasks extension (2026-07-28; in earlier revisions the name enables nothing)."""
         extensions = self._object("extensions")
-        return extensions is not None and isinstance(extensions.get(TASKS_EXTENSION), Mapping)
+        return extensions is not None and isinstance(extensions.get(TASKS_EXTENSION), dict)
 
     def _object(self, name: str) -> Mapping[str, Any] | None:
         value = self.declared.get(name)
-        return value if isinstance(value, Mapping) else None
+        return value if isinstance(value, dict) else None
 
 
 NOTHING_DECLARED = ClientCapabilities()

@@ -34,7 +34,7 @@ class RequestMeta:
 def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """`params._meta`, empty if it is absent. Raises InvalidParams."""
     meta = params.get("_meta", {})
-    if not isinstance(meta, Mapping):
+    if not isinstance(meta, dict):
         raise InvalidParams("params._meta: expected an object")
     return meta
 
@@ -45,7 +45,7 @@ def read_request_meta(params: Mapping[str, Any]) -> RequestMeta:
     version, capabilities = meta.get(VERSION_KEY), meta.get(CAPABILITIES_KEY)
     if not isinstance(version, str):
         raise InvalidParams(f"params._meta: expected {VERSION_KEY}, a string")
-    if not isinstance(capabilities, Mapping):
+    if not isinstance(capabilities, dict):
         raise InvalidParams(f"params._meta: expected {CAPABILITIES_KEY}, an object")
     client = meta.get(CLIENT_KEY)
     if client is not None and not is_implementation(client):

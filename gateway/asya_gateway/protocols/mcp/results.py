@@ -40,6 +40,8 @@ class Result:
 
     def with_meta(self, meta: Mapping[str, Any]) -> "Result":
         """The same with further members of `_meta`. Not for a `whole` result, which was made with them."""
+        if not meta:
+            return self
         return replace(self, fields={**self.fields, "_meta": {**self.fields.get("_meta", {}), **meta}})
 
     def text(self, revision: Revision) -> JsonText:

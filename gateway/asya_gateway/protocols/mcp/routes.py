@@ -24,7 +24,7 @@ from asya_gateway.protocols.mcp.answering import answer, refuse
 from asya_gateway.protocols.mcp.errors import InvalidParams, Unanswerable
 from asya_gateway.protocols.mcp.methods import STATELESS_METHODS
 from asya_gateway.protocols.mcp.request_checks import check_notification, check_stateless, is_stateless
-from asya_gateway.protocols.mcp.request_context import context_of
+from asya_gateway.protocols.mcp.request_context import PARTS, Parts, context_of
 from asya_gateway.protocols.mcp.routing import VERSION_HEADER
 from asya_gateway.protocols.mcp.selecting import SET, selection_of
 from asya_gateway.protocols.mcp.transports import endpoint, handshake, http_sse
@@ -40,6 +40,7 @@ SET_POLICY = Policy(Audience.CALLERS, resource=PATH, varies=True)
 
 def register(app: web.Application) -> None:
     """Add the MCP endpoint, and those of HTTP+SSE."""
+    app[PARTS] = Parts(app)
     http_sse.register(app)
     add_route(app, "POST", PATH, handle, POLICY)
     add_route(app, "GET", PATH, endpoint.open_stream, POLICY)

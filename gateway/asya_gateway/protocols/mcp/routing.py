@@ -38,10 +38,12 @@ Headers = CIMultiDictProxy[str]
 def single(headers: Headers, name: str) -> str | None:
     """A header's value, None if it is absent. Raises HeaderMismatch if it occurs more than once, because two readers
     could use different ones."""
-    values = headers.getall(name, [])
+    values = headers.getall(name, None)
+    if values is None:
+        return None
     if len(values) > 1:
         raise HeaderMismatch(f"{name}: expected the header once")
-    return values[0].strip(" \t") if values else None
+    return values[0].strip(" \t")
 
 
 def decoded(value: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """A task's row, as read by statements without bodies."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from asya_crds import jsontext
@@ -13,6 +14,8 @@ COLUMNS = (
     "t.updated_at, t.finished_at, t.status_at"
 )
 
+ORDINARY = 512
+"""Characters of the longest route that is kept in a cache."""
 _STORED_DEPTH = 3 * jsontext.MAX_DEPTH
 """Levels of nesting of stored JSON: those of the input, and those added around it."""
 
@@ -24,7 +27,7 @@ def columns_of(row: Any) -> dict[str, Any]:
         "status": TaskStatus.read_of(row["status"], ended=row["finished_at"] is not None),
         "flow": row["flow"],
         "owner": row["owner"],
-        "route": Route.from_dict(loads(row["route"])),
+        "route": (_route if len(row["route"]) <= ORDINARY else _route.__wrapped__)(row["route"]),
         "progress": row["progress"],
         "last_seq": row["last_seq"],
         "created_at": row["created_at"],
@@ -38,6 +41,12 @@ def columns_of(row: Any) -> dict[str, Any]:
         "finished_at": row["finished_at"],
         "status_at": _status_at(row),
     }
+
+
+@lru_cache(maxsize=1024)
+def _route(text: str) -> Route:
+    """Cached, because the tasks of a flow end with the same few routes."""
+    return Route.from_dict(loads(text))
 
 
 def _status_at(row: Any) -> datetime:
