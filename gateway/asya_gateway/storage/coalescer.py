@@ -18,10 +18,6 @@ log = logging.getLogger(__name__)
 ALONE_FOR = 0.002
 """Seconds that a flush runs alone. If it takes longer (a slow disk, a locked row), another one starts: commits that
 wait together share a disk write, and the lock of one row must not delay all others."""
-LEAST = 32
-"""Batches of at most this many rows are not split, because the fixed cost of a statement then outweighs that of its
-rows."""
-
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
@@ -30,9 +26,11 @@ Reply = TypeVar("Reply")
 class Limits:
     """Limits of what is committed together and of what may wait, in rows and bytes. `patience`: seconds after which a
     write is given up while the database is unavailable. `refuses`: whether a write is refused if too many rows wait, or
-    waits until there are fewer."""
+    waits until there are fewer. `whole_rows`: batches of at most so many rows are not split, because the fixed cost of
+    a statement then outweighs that of its rows."""
 
     batch_rows: int = 256
+    whole_rows: int = 32
     batch_bytes: int = 4 * 1024 * 1024
     waiting_rows: int = 20_000
     waiting_bytes: int = 256 * 1024 * 1024
@@ -238,7 +236,7 @@ class Coalescer(Generic[Item, Reply]):
     def _take(self) -> list[_Waiting[Item, Reply]]:
         """The next batch, in the order in which its writes became ready."""
         batch: list[_Waiting[Item, Reply]] = []
-        rows = min(self._limits.batch_rows, max(LEAST, (len(self._ready) + 1) // 2))
+        rows = min(self._limits.batch_rows, max(self._limits.whole_rows, (len(self._ready) + 1) // 2))
         size = count = 0
         while self._ready and len(batch) < rows:
             entry = self._ready[0]

@@ -16,7 +16,7 @@ from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, into_queue
-from asya_gateway.storage.tasks.handing_on import HopEnder
+from asya_gateway.storage.tasks.hops import HopWriter
 from tests.support.hops import LOG, ME, OTHER, begin, claim_of, declare, delivered, end, log_of, queues, send, taken
 from tests.support.storage import ROUTE, Running, canceled, failed, make_storage, progress, succeeded
 from tests.support.waiting import until
@@ -264,14 +264,13 @@ async def test_an_end_again_while_the_first_is_being_committed_is_answered_as_th
     def nobody(_: object) -> None:
         pass
 
-    ender = HopEnder(
-        lambda: database.pool, nobody, nobody, nobody, lambda *_: None, into_queue("default", lambda _: None)
-    )
+    into = into_queue("default", nobody)
+    writer = HopWriter(lambda: database.pool, nobody, nobody, nobody, lambda *_: None, into, lease=15.0)
     first = await asyncpg.connect(database_url)
     transaction = first.transaction()
     await transaction.start()
     try:
-        await ender.write(first, [report])
+        await writer.write(first, [report])
         second = asyncio.ensure_future(embedded.tasks.end(report))
         await waiting_for_a_lock(embedded)
         await transaction.commit()

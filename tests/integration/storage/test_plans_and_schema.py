@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import asyncpg
 import pytest
@@ -141,8 +142,7 @@ async def test_statements_planned_on_empty_tables_touch_few_blocks_when_the_tabl
     still: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm = await still.create()
-    await still.tasks.begin(begin(warm))
-    await still.tasks.end(end(warm))
+    await hops_together(still, await still.create(), await still.create())
     for _ in range(10):
         await still.tasks.report(progress(warm))
     await still.tasks.snapshot(warm, 0, owner=EVERY_OWNER)
@@ -195,6 +195,7 @@ async def one_life_of_everything(still: Running) -> None:
         await still.tasks.report(progress(task_id, claim=Claim("0", 1, "w")))
         await still.tasks.begin(begin(task_id, hop="1"))
         await still.tasks.end(end(task_id, send(task_id), send(f"{task_id}-2", parent=parent), hop="1"))
+        await hops_together(still, await still.create(), await still.create())
         await still.tasks.snapshot(task_id, 0, owner=EVERY_OWNER)
         await still.tasks.get(task_id, owner=EVERY_OWNER)
         await still.tasks.active(task_id)
@@ -208,6 +209,14 @@ async def one_life_of_everything(still: Running) -> None:
     await grown(still.storage.database, [(parent, 0)])
     await deliveries(still, [parent])
     await outcomes(still.storage.database.hot, [Awaited(parent, EVERY_OWNER, payload=True, known=False)])
+
+
+async def hops_together(still: Running, *ids: str) -> None:
+    """Each hop begins alone, and ends in the statement with which that of the next task begins."""
+    await still.tasks.begin(begin(ids[0]))
+    for task_id, following in pairwise(ids):
+        await asyncio.gather(still.tasks.end(end(task_id)), still.tasks.begin(begin(following)))
+    assert (await still.tasks.end(end(ids[-1]))).outcome is EndOutcome.ENDED
 
 
 async def deliveries(still: Running, ids: Sequence[str]) -> None:
@@ -292,6 +301,10 @@ async def batches_of_everything(still: Running) -> None:
     await asyncio.gather(*(still.tasks.begin(begin(id, hop="2")) for id in ids))
     ends = (end(id, send(id), send(f"{id}-1", parent=id), hop="2") for id in ids)
     assert {each.outcome for each in await asyncio.gather(*map(still.tasks.end, ends))} == {EndOutcome.ENDED}
+    await asyncio.gather(*(still.tasks.begin(begin(id, hop="3")) for id in ids[1:]))
+    await asyncio.gather(
+        *(still.tasks.end(end(id, hop="3")) for id in ids[1:]), still.tasks.begin(begin(ids[0], hop="3"))
+    )
     await grown(database.hot, [(id, 0) for id in ids])
     await deliveries(still, ids)
     await asyncio.gather(*(still.tasks.finish(succeeded(id)) for id in ids))
@@ -349,14 +362,13 @@ async def test_an_end_in_postgres_touches_few_blocks_beside_many_messages(
     embedded: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await declare(embedded, "second")
-    warm, ack = await delivered(embedded)
-    await embedded.tasks.begin(begin(warm))
-    await embedded.tasks.end(end(warm, ack=ack))
+    await messages_together(embedded)
     await fill(database_url, FILL.rsplit(";", 1)[0] + ";" + QUEUED)
     for _ in ("plans of empty tables", "those of full ones"):
         task_id, ack = await delivered(embedded)
         many = [await delivered(embedded) for _ in range(BATCH)]
         with counted_blocks(monkeypatch) as blocks:
+            await messages_together(embedded)
             await embedded.tasks.begin(begin(task_id))
             child = send(f"{task_id}-1", "second", parent=task_id)
             ended = await embedded.tasks.end(end(task_id, send(task_id), child, ack=ack))
@@ -367,6 +379,14 @@ async def test_an_end_in_postgres_touches_few_blocks_beside_many_messages(
             await asyncio.gather(*(embedded.tasks.end(end(id, ack=ack)) for id, ack in many))
         batch.check(ONE_BATCH)
         await fill(database_url, "ANALYZE")
+
+
+async def messages_together(embedded: Running) -> None:
+    """Each hop begins alone, and ends in the statement with which that of the next message begins."""
+    (first, first_ack), (second, second_ack) = [await delivered(embedded) for _ in range(2)]
+    await embedded.tasks.begin(begin(first))
+    await asyncio.gather(embedded.tasks.end(end(first, ack=first_ack)), embedded.tasks.begin(begin(second)))
+    assert (await embedded.tasks.end(end(second, ack=second_ack))).outcome is EndOutcome.ENDED
 
 
 MANY = """

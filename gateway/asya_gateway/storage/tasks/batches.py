@@ -13,10 +13,9 @@ from asya_gateway.domain.ports import NewTask
 from asya_gateway.storage.coalescer import Coalescer, Flush, Limits
 from asya_gateway.storage.retrying import Settle, within
 from asya_gateway.storage.tasks.admitting import Admitter, Applicant, Verdict, applicant_size
-from asya_gateway.storage.tasks.beginning import HopBeginner, begin_size
 from asya_gateway.storage.tasks.creating import TaskCreator, create_size
 from asya_gateway.storage.tasks.finishing import TaskFinisher, final_size
-from asya_gateway.storage.tasks.handing_on import HopEnder, end_size
+from asya_gateway.storage.tasks.hops import HopAnswer, HopReport, HopWriter, hop_rows, hop_size
 from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
 
 CREATING_AT_ONCE = 2
@@ -34,8 +33,7 @@ class Batches:
         admitter: Admitter,
         reporter: ProgressReporter,
         finisher: TaskFinisher,
-        beginner: HopBeginner,
-        ender: HopEnder,
+        hops: HopWriter,
         *,
         limits: Limits,
         budget: Budget,
@@ -50,11 +48,15 @@ class Batches:
         patient = replace(limits, waiting_bytes=sys.maxsize, refuses=False)
 
         def unrefused(
-            name: str, flush: Flush[Item, Reply], size: Callable[[Item], int], rows: Callable[[Item], int] | None = None
+            name: str,
+            flush: Flush[Item, Reply],
+            size: Callable[[Item], int],
+            rows: Callable[[Item], int] | None = None,
+            limits: Limits = patient,
         ) -> Coalescer[Item, Reply]:
             key = attrgetter("task_id")
             return Coalescer(
-                name, bounded(flush), key=key, size=size, rows=rows, limits=patient, budget=budget, settle=settle
+                name, bounded(flush), key=key, size=size, rows=rows, limits=limits, budget=budget, settle=settle
             )
 
         self.creates = Coalescer[NewTask, datetime](
@@ -81,9 +83,11 @@ class Batches:
         )
         self.reports = unrefused("reports", reporter.flush, report_size)
         self.finals = unrefused("finals", finisher.flush, final_size)
-        self.begins = unrefused("begins", beginner.flush, begin_size)
-        self.ends = unrefused("ends", ender.flush, end_size, rows=attrgetter("rows"))
-        self._all = (self.creates, self.admissions, self.reports, self.finals, self.begins, self.ends)
+        # The end of one hop and the beginning of the next come together, as two rows.
+        both = replace(patient, whole_rows=2 * patient.whole_rows)
+        self.hops: Coalescer[HopReport, HopAnswer] = unrefused("hops", hops.flush, hop_size, hop_rows, both)
+        self.ends: Coalescer[HopReport, HopAnswer] = unrefused("ends", hops.flush, hop_size, hop_rows)
+        self._all = (self.creates, self.admissions, self.reports, self.finals, self.hops, self.ends)
 
     def waiting(self) -> dict[str, int]:
         """The number of writes of each kind that wait for a batch."""

@@ -1,8 +1,9 @@
-"""Ends hops: log, claim, children, the envelopes that follow, the task's success and, where the queues are in the same
-database, the acknowledgement of the message, in one statement for a whole batch (hop_end_sql.py)."""
+"""The ends of hops as arguments of the statement that takes them (hop_sql.py), and its answers: log, claim, children,
+the envelopes that follow, the task's success and, where the queues are in the same database, the acknowledgement of the
+message."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,106 +19,18 @@ from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.columns import NULL, joined
 from asya_gateway.storage.crews import HEARD_WITHIN
-from asya_gateway.storage.replication import settled
 from asya_gateway.storage.tasks.beginning import ordinary
-from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, SMALL_BATCH, Enqueue
-from asya_gateway.storage.tasks.descendants import Ended
-from asya_gateway.storage.tasks.hop_end_sql import statement
-from asya_transports.postgres.sessions import session_of
+from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, SMALL_BATCH
 
 log = logging.getLogger(__name__)
 
 KEPT = 256
 """Longest message of an entry that is kept in a cache."""
+Children = Sequence[tuple[str, ChildAnnouncement]]
+"""Children, each with the number of its report from 1."""
 
 
-class HopEnder:
-    """The coalescer's flush for ends. Tasks whose logs grew are told: `over` those that have ended, `moved` those that
-    go on, `written` the others. `ended` is called with (flow, surface, status, seconds from acceptance to end) for the
-    metrics."""
-
-    def __init__(
-        self,
-        pool: Callable[[], asyncpg.Pool],
-        written: Callable[[Sequence[str]], None],
-        moved: Callable[[Sequence[str]], None],
-        over: Callable[[Sequence[str]], None],
-        ended: Ended,
-        enqueue: Enqueue,
-    ) -> None:
-        self._pool = pool
-        self._over = over
-        self._written = written
-        self._moved = moved
-        self._ended = ended
-        self._enqueue = enqueue
-        self._small = statement(enqueue.prefix, parts=False, children=False)
-        self._sql = {parts: statement(enqueue.prefix, parts=parts, children=True) for parts in (False, True)}
-
-    async def flush(self, batch: Sequence[EndReport]) -> Sequence[HopEnded]:
-        """End the hops of the batch, with at most one report for each task; returns answers in its order."""
-        async with session_of(self._pool()) as connection:
-            rows = await self.write(connection, batch)
-            if any(row["outcome"] == "again" for row in rows):
-                await settled(connection)
-        return self._tell(batch, rows)
-
-    async def write(
-        self, connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy, batch: Sequence[EndReport]
-    ) -> list[asyncpg.Record]:
-        """End the hops of the batch on this connection; returns rows for `_tell`."""
-        parts = any(report.parts is not None for report in batch)
-        children = _children(batch)
-        arguments = (*_columns(batch, children), HEARD_WITHIN, self._place(batch))
-        if not (parts or children):
-            return await connection.fetch(self._small, *arguments)
-        return await connection.fetch(self._sql[parts], *arguments, *_announced(children))
-
-    def _tell(self, batch: Sequence[EndReport], rows: Sequence[asyncpg.Record]) -> list[HopEnded]:
-        """Wake readers and the receivers of what was committed; returns answers in the batch's order."""
-        outcomes: dict[int, str] = {}
-        direct: set[int] = set()
-        born, queued = [], []
-        for row in rows:
-            match row["outcome"]:
-                case "born":
-                    born.append(row["id"])
-                case "queued":
-                    queued.append(row)
-                case outcome:
-                    outcomes[row["n"] - 1] = outcome
-                    if row["direct"]:
-                        direct.add(row["n"] - 1)
-                        self._ended(row["flow"], row["surface"], "succeeded", row["took"])
-                        log.debug("ended: succeeded", extra={"task_id": row["id"], "flow": row["flow"]})
-        # Those of a repeated end too: the process may have died before it rang.
-        done = [report for number, report in enumerate(batch) if outcomes[number] in ("ended", "again")]
-        moved = [batch[n].task_id for n, outcome in outcomes.items() if outcome == "ended" and n not in direct]
-        over = [batch[n].task_id for n in direct if outcomes[n] == "ended"]
-        self._over(over)
-        self._written([*{report.task_id for report in done}.difference(moved, over), *born])
-        self._moved(moved)
-        if self._enqueue.in_database:
-            self._ring(done, queued, again="again" in outcomes.values())
-        else:
-            new = [number for number, outcome in sorted(outcomes.items()) if outcome == "ended"]
-            self._enqueue.hand_over(_entries([(batch[number], number in direct) for number in new], queued))
-        return [_answer(outcomes[number]) for number in range(len(batch))]
-
-    def _ring(self, done: Sequence[EndReport], queued: Sequence[asyncpg.Record], *, again: bool) -> None:
-        actors = {row["actor"] for row in queued}
-        if again:
-            actors.update(send.actor for report in done for send in report.sends)
-        if actors:
-            self._enqueue.ring(actors)
-
-    def _place(self, batch: Sequence[EndReport]) -> str | float:
-        if self._enqueue.prefix is None:
-            return OUTBOX_LEASE
-        return _joined(sorted({self._enqueue.prefix + send.actor for report in batch for send in report.sends}))
-
-
-def _entries(ended: Sequence[tuple[EndReport, bool]], queued: Sequence[asyncpg.Record]) -> list[OutboxEntry]:
+def entries(ended: Sequence[tuple[EndReport, bool]], queued: Sequence[asyncpg.Record]) -> list[OutboxEntry]:
     """What to publish: the ends' own envelopes, with their new rows of the outbox, which were numbered in the order of
     the reports and their envelopes. The flag says that the report's success was written without its envelope. Those of
     parts are only in their rows."""
@@ -138,7 +51,8 @@ def _entries(ended: Sequence[tuple[EndReport, bool]], queued: Sequence[asyncpg.R
     ]
 
 
-def _answer(outcome: str) -> HopEnded:
+def answer(outcome: str) -> HopEnded:
+    """The answer to an end."""
     match outcome:
         case "ended" | "again":
             return HopEnded(EndOutcome.ENDED)
@@ -148,18 +62,21 @@ def _answer(outcome: str) -> HopEnded:
             return HopEnded(EndOutcome.YOURS, Yours(reason))
 
 
-def _children(batch: Sequence[EndReport]) -> list[tuple[str, ChildAnnouncement]]:
-    """The children of the batch, each with the number of its report from 1."""
+def children_of(batch: Sequence[EndReport]) -> Children:
+    """The children of the batch."""
     sends = ((str(n), send) for n, report in enumerate(batch, 1) for send in report.sends)
     return [(n, send.child) for n, send in sends if send.child is not None]
 
 
-def _columns(batch: Sequence[EndReport], children: Sequence[tuple[str, ChildAnnouncement]]) -> tuple[Any, ...]:
-    """The statement's first arguments."""
+def columns(
+    batch: Sequence[EndReport], children: Children, beside: Sequence[str], prefix: str | None
+) -> tuple[Any, ...]:
+    """The first arguments for many ends. `beside`: the ids of further tasks that are locked with theirs. `prefix`: of
+    the queues' names in this database."""
     sends = [(str(n), report, send) for n, report in enumerate(batch, 1) for send in report.sends]
-    ids = [report.task_id for report in batch]
+    ids = [*(report.task_id for report in batch), *beside]
     family = {each for _, child in children for each in (child.task_id, child.parent_id)}
-    return (
+    found = (
         *_reports(batch),
         _joined([n for n, _, _ in sends]),
         _joined([send.actor for _, _, send in sends]),
@@ -172,6 +89,45 @@ def _columns(batch: Sequence[EndReport], children: Sequence[tuple[str, ChildAnno
         ),
         *_texts_or_arrays([send.body for _, _, send in sends]),
         joined([*ids, *(family - {*ids})]),
+        HEARD_WITHIN,
+    )
+    if prefix is None:
+        return *found, OUTBOX_LEASE
+    return *found, _joined(sorted({prefix + send.actor for _, _, send in sends}))
+
+
+def row(report: EndReport, prefix: str | None) -> tuple[Any, ...]:
+    """The arguments of one end with one envelope."""
+    route, said, success, ack = report.route, report.log, report.success, report.ack
+    [send] = report.sends
+    message, receipt = (None, None) if ack is None else (ack.message, ack.receipt)
+    succeeds = success is not None
+    return (
+        report.task_id,
+        report.claim.hop,
+        report.claim.claimant,
+        None if route.says_nothing else route.to_json(),
+        len(route.prev),
+        report.progress,
+        None if said is None else storable(said.message),
+        route.curr or None,
+        None if said is None else _entry_of(report, said),
+        report.incarnation,
+        message,
+        receipt,
+        report.unroutable.seconds,
+        report.unroutable.sink,
+        report.unroutable.sump,
+        report.parts,
+        success.result if success is not None else None,
+        send.actor if succeeds else None,
+        success.actor if success is not None else None,
+        send.actor,
+        send.task_id,
+        succeeds,
+        send.body,
+        HEARD_WITHIN,
+        OUTBOX_LEASE if prefix is None else prefix + send.actor,
     )
 
 
@@ -203,8 +159,8 @@ def _reports(batch: Sequence[EndReport]) -> tuple[Any, ...]:
     )
 
 
-def _announced(children: Sequence[tuple[str, ChildAnnouncement]]) -> tuple[str, ...]:
-    """The arguments of a statement with children."""
+def announced(children: Children) -> tuple[str, ...]:
+    """The arguments for children."""
     return (
         _joined([n for n, _ in children]),
         _joined([child.task_id for _, child in children]),
@@ -231,9 +187,10 @@ def _flag(value: bool) -> str:  # it is converted
 
 
 def _entry(report: EndReport) -> str:
-    said = report.log
-    if said is None:
-        return NULL
+    return NULL if report.log is None else _entry_of(report, report.log)
+
+
+def _entry_of(report: EndReport, said: HopLog) -> str:
     kept = ordinary(report.route) and len(said.message or "") < KEPT
     text: str = (_completed if kept else _completed.__wrapped__)(report.route, said)
     return text

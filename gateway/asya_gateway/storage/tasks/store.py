@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
@@ -31,13 +31,12 @@ from asya_gateway.storage.retrying import Result, acquired, within, written_sing
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, NameTaken, OverCap, Verdict
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.batches import Batches
-from asya_gateway.storage.tasks.beginning import HopBeginner
 from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.creating import Enqueue, TaskCreator
 from asya_gateway.storage.tasks.descendants import Ended
 from asya_gateway.storage.tasks.finishing import TaskFinisher
-from asya_gateway.storage.tasks.handing_on import HopEnder
 from asya_gateway.storage.tasks.hop_parts import HopParts
+from asya_gateway.storage.tasks.hops import HopWriter, is_light
 from asya_gateway.storage.tasks.incomplete import IncompleteFinals
 from asya_gateway.storage.tasks.inputs import TaskInputs
 from asya_gateway.storage.tasks.noting import Notes, Noting
@@ -103,8 +102,7 @@ class PostgresTasks:
             admitter,
             ProgressReporter(hot, moved, lease=claim_lease),
             finisher,
-            HopBeginner(hot, moved, lease=claim_lease),
-            HopEnder(hot, written, moved, over, ended, enqueue),
+            HopWriter(hot, written, moved, over, ended, enqueue, lease=claim_lease),
             limits=limits,
             budget=budget,
             longest=longest,
@@ -138,10 +136,11 @@ class PostgresTasks:
         return self.batches.reports.submit(report)
 
     def begin(self, report: BeginReport) -> Awaitable[HopBegun]:
-        return self.batches.begins.enter(report)
+        return cast("Awaitable[HopBegun]", self.batches.hops.enter(report))
 
     def end(self, report: EndReport) -> Awaitable[HopEnded]:
-        return self.batches.ends.enter(report)
+        batches = self.batches.hops if is_light(report) else self.batches.ends
+        return cast("Awaitable[HopEnded]", batches.enter(report))
 
     async def keep_part(self, report: PartReport) -> HopEnded:
         return await self._singly(lambda: self._parts.keep(report), "part of a hop's end")
