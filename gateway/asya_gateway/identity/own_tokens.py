@@ -2,9 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
-
-import jwt
+from typing import Any, TypeGuard
 
 from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.identity.faults import Unauthenticated
@@ -15,10 +13,9 @@ from asya_gateway.domain.oauth.clients import ClientKind, is_document_url, key_o
 from asya_gateway.domain.oauth.errors import InvalidScope
 from asya_gateway.domain.oauth.grants import Grant, owner_of
 from asya_gateway.domain.oauth.resources import Resources
+from asya_gateway.identity.jwt.compact import DEEPEST, Compact, take_apart
+from asya_gateway.identity.jwt.hs256 import ALGORITHM, LEAST_SECRET, is_signed, signed
 
-ALGORITHM = "HS256"
-LEAST_SECRET = 32
-"""Bytes of a key for HMAC-SHA256 (RFC 7518, section 3.2)."""
 LONGEST_TOKEN = 15 * 1024
 """Characters. A request's header has room for 16 KiB."""
 SKEW_SECONDS = 30
@@ -29,9 +26,8 @@ PROFILE_CLAIM = "asya_claims"
 """Claims about a person that actors get with each call, if a setting names them."""
 CAP_CLAIM = "asya_max_open_tasks"
 """How many tasks of the person may be open, by the roles that it held when the token was issued."""
-_WANTED = ["iss", "aud", "sub", "exp", "iat", "jti"]
-_CODEC = jwt.PyJWT()
-_UNCHECKED = {"verify_signature": False, "verify_exp": False, "verify_aud": False}
+_DEEPEST = DEEPEST + 1
+"""Levels of nesting: claims of a person, which its provider's token had, are in a member of their own."""
 
 
 class OwnTokens:
@@ -72,7 +68,7 @@ class OwnTokens:
                 claims[PROFILE_CLAIM] = profile
         if cap is not None:
             claims[CAP_CLAIM] = cap
-        token = _CODEC.encode(claims, self._keys[0], ALGORITHM)
+        token = signed(claims, self._keys[0])
         if len(token) > LONGEST_TOKEN:
             # Its client would get 401, renew it, and get 401 again.
             raise InvalidScope(f"the token would have more than {LONGEST_TOKEN} characters: expected fewer scopes")
@@ -80,7 +76,7 @@ class OwnTokens:
 
     def claims(self, token: str) -> bool:
         """Whether the token names our issuer and our algorithm."""
-        return self._unverified(token) is not None
+        return self._parts(token) is not None
 
     def principal(self, token: str) -> Principal:
         """The principal of a good token, whatever was revoked. Raises Unauthenticated."""
@@ -104,29 +100,20 @@ class OwnTokens:
 
     def _checked(self, token: str) -> Mapping[str, Any]:
         """The claims of a token that was signed here. Raises Unauthenticated."""
-        if self._unverified(token) is not None:
-            for key in self._keys:
-                try:
-                    return _well_formed(self._decoded(token, key))
-                except jwt.InvalidTokenError:
-                    continue
-        raise Unauthenticated("the token is not valid")
+        parts = self._parts(token)
+        if parts is None or not any(is_signed(parts, key) for key in self._keys) or not _well_formed(parts.claims):
+            raise Unauthenticated("the token is not valid")
+        return parts.claims
 
-    def _decoded(self, token: str, key: bytes) -> dict[str, Any]:
-        # The times are compared with the database's clock, and the audience with every one that we issue.
-        options: Any = {"require": _WANTED, "verify_exp": False, "verify_iat": False, "verify_aud": False}
-        return _CODEC.decode(token, key, algorithms=[ALGORITHM], issuer=self._issuer, options=options)
-
-    def _unverified(self, token: str) -> Mapping[str, Any] | None:
-        if len(token) > LONGEST_TOKEN or token.count(".") != 2:
+    def _parts(self, token: str) -> Compact | None:
+        """A token of our issuer and our algorithm, of which nothing is verified; None for others."""
+        if len(token) > LONGEST_TOKEN:
             return None
         try:
-            found = _CODEC.decode_complete(token, options=_UNCHECKED)  # type: ignore[arg-type]
-        except (jwt.InvalidTokenError, RecursionError):
+            parts = take_apart(token, _DEEPEST)
+        except Unauthenticated:
             return None
-        claims: Mapping[str, Any] = found["payload"]
-        ours = found["header"].get("alg") == ALGORITHM and claims.get("iss") == self._issuer
-        return claims if ours else None
+        return parts if parts.algorithm == ALGORITHM and parts.claims.get("iss") == self._issuer else None
 
     def _principal_of(self, claims: Mapping[str, Any]) -> Principal:
         grant, client_id, subject = _grant_of(claims), _client_of(claims), claims["sub"]
@@ -165,20 +152,21 @@ class OwnTokenVerifier:
         return principal
 
 
-def _well_formed(claims: dict[str, Any]) -> dict[str, Any]:
+def _well_formed(claims: Mapping[str, Any]) -> bool:
     """Whoever has the secret could write anything into a token, so that its types are checked too."""
-    texts = [claims[name] for name in ("sub", "jti", "aud")] + [claims.get("scope", ""), claims.get(CLIENT_CLAIM, "")]
-    times = (claims["exp"], claims["iat"])
-    if not all(isinstance(text, str) for text in texts) or not all(
-        isinstance(time, int) and not isinstance(time, bool) and 0 <= time < 2**53 for time in times
-    ):
-        raise jwt.InvalidTokenError("a claim has another type")
-    cap = claims.get(CAP_CLAIM, 0)
-    if not isinstance(cap, int) or isinstance(cap, bool) or cap < 0:
-        raise jwt.InvalidTokenError("a claim has another type")
-    if not isinstance(claims.get(PROFILE_CLAIM, {}), dict):
-        raise jwt.InvalidTokenError("a claim has another type")
-    return claims
+    texts = [claims.get(name) for name in ("sub", "jti", "aud")]
+    texts += [claims.get("scope", ""), claims.get(CLIENT_CLAIM, "")]
+    times, cap = (claims.get("exp"), claims.get("iat")), claims.get(CAP_CLAIM, 0)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(_is_count(time) and time < 2**53 for time in times)
+        and _is_count(cap)
+        and isinstance(claims.get(PROFILE_CLAIM, {}), dict)
+    )
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _grant_of(claims: Mapping[str, Any]) -> str:

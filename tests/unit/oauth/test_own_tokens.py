@@ -1,6 +1,7 @@
 """Access tokens of our own authorization server."""
 
 import base64
+import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from asya_gateway.domain.identity.revocations import Revocation, Revocations
 from asya_gateway.domain.oauth.clients import ClientKind, key_of
 from asya_gateway.domain.oauth.errors import InvalidScope
 from asya_gateway.domain.oauth.grants import Grant, Person
+from asya_gateway.identity.jwt.compact import DEEPEST
 from asya_gateway.identity.own_tokens import LONGEST_TOKEN, SKEW_SECONDS, OwnTokens, OwnTokenVerifier
 from asya_gateway.identity.sealing import SuccessorSealing
 
@@ -270,6 +272,32 @@ def _same_bytes(one: str, other: str) -> bool:
         return base64.urlsafe_b64decode(padded[0]) == base64.urlsafe_b64decode(padded[1])
     except ValueError:
         return False
+
+
+def test_claims_of_a_person_are_carried_as_they_are() -> None:
+    """Half of a surrogate pair, a number that no double has, and the deepest claim that a provider's token may have."""
+    deep: Any = "x"
+    for _ in range(DEEPEST - 1):
+        deep = [deep]
+    claims = {"half": "\ud83d", "large": 10**40, "deep": deep, "tiny": 1e-300}
+    person = Person("user:corp:alice", claims)
+    own = tokens(profile=list(claims))
+    assert own.principal(issued(own, person=person)).claims == claims
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400", "[" * 200 + "]" * 200])
+def test_a_payload_that_is_no_good_json_is_refused(value: str) -> None:
+    header, payload, _ = issued().split(".")
+    text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
+    content = ".".join([header, _base64url(f'{text[:-1]},"x":{value}}}'.encode())])
+    token = f"{content}.{_base64url(hmac.digest(SECRET.encode(), content.encode(), 'sha256'))}"
+    assert not tokens().claims(token)
+    with pytest.raises(Unauthenticated):
+        tokens().principal(token)
+
+
+def _base64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
 
 
 def test_a_deeply_nested_payload_is_refused() -> None:

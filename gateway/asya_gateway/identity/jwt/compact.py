@@ -38,17 +38,17 @@ def looks_like_jwt(token: str) -> bool:
     return len(token) <= LONGEST_TOKEN and _COMPACT.fullmatch(token) is not None
 
 
-def take_apart(token: str) -> Compact:
-    """Raises Unauthenticated."""
+def take_apart(token: str, deepest: int = DEEPEST) -> Compact:
+    """The parts of a token whose claims are nested at most so deep. Raises Unauthenticated."""
     found = _COMPACT.fullmatch(token) if len(token) <= LONGEST_TOKEN else None
     if found is None:
         raise Unauthenticated("the token is not a JWT")
-    header = _object(found[1], "header")
+    header = _object(found[1], "header", DEEPEST)
     _check_header(header)
     return Compact(
         algorithm=header["alg"],
         kid=header.get("kid"),
-        claims=_object(found[2], "claims"),
+        claims=_object(found[2], "claims", deepest),
         signed=token.rpartition(".")[0].encode(),
         signature=_bytes(found[3], "signature"),
     )
@@ -67,9 +67,9 @@ def _check_header(header: Mapping[str, Any]) -> None:
         raise Unauthenticated("the token needs an extension that is not supported")
 
 
-def _object(part: str, what: str) -> dict[str, Any]:
+def _object(part: str, what: str, deepest: int) -> dict[str, Any]:
     try:
-        value = loads(_bytes(part, what), max_depth=DEEPEST)
+        value = loads(_bytes(part, what), max_depth=deepest)
     except InvalidJSON:
         value = None
     if not isinstance(value, dict):
