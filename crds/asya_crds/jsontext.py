@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined] # the C codec's own part
-from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined] # the C codec's own parts
+from json.encoder import c_make_encoder, encode_basestring, encode_basestring_ascii  # type: ignore[attr-defined] # the C codec's own parts
 from typing import Any, NoReturn
 
 MAX_DEPTH = 100
@@ -84,6 +84,23 @@ def dumps(value: Any, *, of_other: Callable[[Any], Any] | None = None) -> str:
 def quoted(text: str) -> str:
     """JSON text of a string that UTF-8 can carry, such as an id or JSON text; faster than `dumps`."""
     found: str = encode_basestring(text)
+    return found
+
+
+def spaced(value: Any, *, ascii_only: bool = False) -> str:
+    """One line as people write it, with a space behind each comma and colon. Characters stay as they are, halves of
+    surrogate pairs too; with `ascii_only` all others are escapes. Raises what dumps raises, without the place."""
+    return _SPACED[ascii_only].encode(value)
+
+
+def indented(value: Any, *, ascii_only: bool = False) -> str:
+    """As `spaced`, in indented lines."""
+    return _INDENTED[ascii_only].encode(value)
+
+
+def ascii_quoted(text: str) -> str:
+    """ASCII text of a JSON string."""
+    found: str = encode_basestring_ascii(text)
     return found
 
 
@@ -213,6 +230,8 @@ def _children(node: Any) -> list[Any]:
 
 
 _CANONICAL = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
+_SPACED = {each: json.JSONEncoder(allow_nan=False, ensure_ascii=each) for each in (False, True)}
+_INDENTED = {each: json.JSONEncoder(allow_nan=False, ensure_ascii=each, indent=2) for each in (False, True)}
 # json.loads and JSONEncoder.encode create these on every call, which costs more than a small document itself.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _SCAN = _DECODER.scan_once  # type: ignore[attr-defined] # the scanner itself, as raw_decode calls it

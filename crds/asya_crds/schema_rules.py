@@ -4,10 +4,10 @@ Pure, so that operator, CLI and gateway decide alike. Whether keywords are used 
 schema (asya_schemas).
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.schema_cost import MAX_EVALUATIONS, evaluations
 from asya_crds.schema_headers import check_headers
 from asya_crds.schema_walk import BrokenSchema, subschemas
@@ -29,7 +29,7 @@ def check_schema(schema: dict[str, Any]) -> None:
     if (depth := _depth(schema)) > MAX_SCHEMA_DEPTH:
         raise BrokenSchema(f"expected a schema of at most {MAX_SCHEMA_DEPTH} levels, got {depth} or more")
     try:
-        text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
+        text = jsontext.dumps(schema)
     except (TypeError, ValueError) as error:
         raise BrokenSchema(f"expected plain JSON: {error}") from None
     if (size := len(text.encode("utf-8", "surrogatepass"))) > MAX_SCHEMA_BYTES:

@@ -1,6 +1,5 @@
 """A tool's arguments from the command line: `key=value`, typed by the tool's inputSchema."""
 
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from asya_cli.errors import UsageProblem
 from asya_cli.schema_types import EVERY, Kinds, contains, kinds_of
+from asya_crds import jsontext
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -40,7 +40,7 @@ def read_arguments(words: Iterable[str], text: str | None, schema: Mapping[str, 
 def read_json(option: str, text: str) -> Any:
     """A JSON value from an option: the text itself, `@FILE`, or `@-` for stdin. Raises UsageProblem."""
     try:
-        return json.loads(content_of(option, text))
+        return jsontext.loads(content_of(option, text))
     except ValueError as error:
         raise UsageProblem(f"{option}: expected JSON: {error}") from None
 
@@ -110,6 +110,6 @@ def _parsed(text: str) -> Any:
     if text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
     try:
-        return json.loads(text, parse_constant=lambda _: _NOTHING)
+        return jsontext.loads(text)
     except ValueError:
         return _NOTHING

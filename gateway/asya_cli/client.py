@@ -1,7 +1,6 @@
 """The client for the gateway's callers: tools, tasks and streams over HTTP."""
 
 import asyncio
-import json
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from asya_cli.bearers import NOBODY, Bearer
 from asya_cli.errors import CliError, ExitCode
 from asya_cli.options import unreachable
 from asya_cli.refusals import refusal
+from asya_crds import jsontext
 from asya_crds.status import TERMINAL
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class GatewayClient:
         """Start a flow; returns its handle {task_id, message, status_url, stream_url}."""
         call: CallJson = {"name": name, "arguments": dict(arguments)}
         answer: CallResultJson = await self._request("POST", "tools/call", call)
-        handle: HandleJson = json.loads(answer["content"][0]["text"])
+        handle: HandleJson = jsontext.loads(answer["content"][0]["text"])
         return handle
 
     async def task(self, task_id: str) -> "TaskJson":
@@ -208,7 +208,7 @@ class GatewayClient:
         content = None
         if body is not None:
             all_headers["Content-Type"] = "application/json"
-            content = json.dumps(body).encode()
+            content = jsontext.dumps(body).encode()
         try:
             options = {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=5)} if held else {}
             async with self._response(
@@ -216,7 +216,7 @@ class GatewayClient:
             ) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise await self._refusal(response)
-                return await response.json(loads=json.loads, content_type=None)
+                return await response.json(loads=jsontext.loads, content_type=None)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise unreachable(self._url) from error
         except ValueError as error:
@@ -275,7 +275,7 @@ async def events_of(content: aiohttp.StreamReader) -> AsyncGenerator[Event]:
     async for line in _lines(content):
         if not line:
             if lines:
-                yield Event(name or "message", json.loads("\n".join(lines)), id_)
+                yield Event(name or "message", jsontext.loads("\n".join(lines)), id_)
             name, id_, lines = "", "", []
         elif not line.startswith(":"):
             field, _, value = line.partition(":")

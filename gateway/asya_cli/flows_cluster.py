@@ -1,13 +1,13 @@
 """Flows in the cluster: the ConfigMap, Flow resources, and what the operator reports about both."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from asya_cli.errors import CliError, ExitCode
+from asya_crds import jsontext
 from asya_crds.flows_file import content_hash
 from asya_crds.naming import API_VERSION, FLOWS_CONFIGMAP
 from asya_operator.cluster.connection import NoCluster, connect, kubeconfig
@@ -214,7 +214,7 @@ def in_configmap(found: Mapping[str, Any] | None) -> list[ExposedFlow]:
 def _report(found: Mapping[str, Any]) -> dict[str, Any]:
     text = (found["metadata"].get("annotations") or {}).get(REPORT_ANNOTATION)
     try:
-        report = json.loads(text or "{}")
+        report = jsontext.loads(text or "{}")
     except ValueError:
         return {}
     return report if isinstance(report, dict) else {}

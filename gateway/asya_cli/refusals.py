@@ -1,6 +1,5 @@
 """What a user reads if the gateway refuses a request."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ import aiohttp
 from asya_cli.bearers import Held
 from asya_cli.errors import CliError, ExitCode
 from asya_cli.options import follow_up
+from asya_crds import jsontext
 
 OWN_FIELDS = ("invalid_arguments", "task_not_found")
 """Codes whose messages already name their field."""
@@ -92,7 +92,7 @@ def _scopes(error: dict[str, Any], member: str) -> list[str]:
 def _error_of(text: str, response: aiohttp.ClientResponse) -> dict[str, Any]:
     """The error object of REST and of JSON-RPC. A response from something in between is cut to one line."""
     try:
-        error: dict[str, Any] = json.loads(text)["error"]
+        error: dict[str, Any] = jsontext.loads(text)["error"]
         error["message"]
     except (ValueError, TypeError, LookupError):
         first = text.strip().splitlines()[0][:200] if text.strip() else ""

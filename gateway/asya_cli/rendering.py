@@ -1,6 +1,5 @@
 """The output for users: tables, results and tasks. Results go to stdout, progress and messages to stderr."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from rich.highlighter import JSONHighlighter
@@ -11,6 +10,7 @@ from asya_cli.questions import pause_text
 from asya_cli.schema_types import kinds_of, properties_of
 from asya_cli.streams import writes
 from asya_cli.terminal import ReadableConsole, plain
+from asya_crds import jsontext
 from asya_crds.answers import AnswerAction
 from asya_crds.readable import is_readable, json_escaped, readable
 from asya_crds.status import WAITING, TaskStatus
@@ -37,9 +37,9 @@ err = ReadableConsole(stderr=True)
 def print_json(value: Any) -> None:
     """Print JSON, coloured on a terminal. Integers of any size and all characters are preserved; control characters,
     and characters outside the output's encoding, are written as escapes."""
-    text = json_escaped(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json_escaped(jsontext.indented(value))
     if not writes(text, out.encoding):
-        text = json.dumps(value, indent=2)
+        text = jsontext.indented(value, ascii_only=True)
     if out.is_terminal:
         out.print(JSONHighlighter()(text), soft_wrap=True)
     else:

@@ -13,6 +13,7 @@ from asya_cli.options import follow_up
 from asya_cli.questions import pause_text
 from asya_cli.rendering import err, error_text, print_result
 from asya_cli.streams import writes
+from asya_crds import jsontext
 from asya_crds.readable import readable
 from asya_crds.status import TERMINAL, WAITING
 
@@ -133,8 +134,6 @@ class _Display:
 def live_text(payload: Any) -> str:
     """The text of a live event: of a token, or of the parts of an A2A artifact or message; any other event as a line of
     JSON."""
-    import json
-
     if isinstance(payload, str):
         return payload
     if isinstance(payload, dict):
@@ -144,7 +143,7 @@ def live_text(payload: Any) -> str:
                 return found
         if (text := _text_of_parts(payload)) is not None:
             return text
-    return json.dumps(payload, ensure_ascii=False) + "\n"
+    return jsontext.spaced(payload) + "\n"
 
 
 def _text_of_parts(payload: dict[str, Any]) -> str | None:

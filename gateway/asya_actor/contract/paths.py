@@ -4,10 +4,11 @@ A path is one or more steps: `.name`, `["name"]`, `[index]` (negative ones count
 may be a slice `[start:stop]`, which replaces that part of a list: `[:0]` prepends, `[999:]` appends.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
+
+from asya_crds import jsontext
 
 Step = str | int | slice
 
@@ -46,7 +47,7 @@ def _step(match: re.Match[str], path: str) -> Step:
         return str(name)
     if (quoted := match["quoted"]) is not None:
         try:
-            return str(json.loads(quoted)) if quoted.startswith('"') else str(quoted[1:-1])
+            return str(jsontext.loads(quoted)) if quoted.startswith('"') else str(quoted[1:-1])
         except ValueError:
             raise ValueError(f"bad path {path!r}: {quoted} is not a JSON string") from None
     if (index := match["index"]) is not None:
@@ -100,7 +101,7 @@ def show(steps: Sequence[Step]) -> str:
 def _show(step: Step) -> str:
     match step:
         case str():
-            return f".{step}" if re.fullmatch(r"[^.\[\]\s\"']+", step, re.ASCII) else f"[{json.dumps(step)}]"
+            return f".{step}" if re.fullmatch(r"[^.\[\]\s\"']+", step, re.ASCII) else f"[{jsontext.canonical(step)}]"
         case int():
             return f"[{step}]"
         case slice():

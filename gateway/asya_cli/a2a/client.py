@@ -1,6 +1,5 @@
 """A client of one agent, in 1.0 over JSON-RPC or HTTP+JSON, or in 0.3. What it returns has the form of 1.0."""
 
-import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from asya_cli.client import events_of
 from asya_cli.errors import CliError, ExitCode
 from asya_cli.refusals import refusal, refused
 from asya_cli.rendering import err
+from asya_crds import jsontext
 from asya_crds.naming import A2A_SKILL_EXTENSION
 
 Json = dict[str, Any]
@@ -159,7 +159,7 @@ class AgentClient:
 
     async def _result(self, interface: Interface, response: aiohttp.ClientResponse, value: Any) -> Any:
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise refused(json.dumps(value), response, self._url, self._bearer.held)
+            raise refused(jsontext.dumps(value), response, self._url, self._bearer.held)
         if interface.binding == "JSONRPC":
             return _unwrapped(value)
         if response.status >= HTTPStatus.BAD_REQUEST:
@@ -188,7 +188,7 @@ class AgentClient:
         data = None
         if body is not None:
             sent["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
+            data = jsontext.dumps(body).encode()
         try:
             async with self._session.request(
                 verb, url, headers=sent, data=data, allow_redirects=verb == "GET"
@@ -280,7 +280,7 @@ async def _json_of(response: aiohttp.ClientResponse) -> Any:
         if len(body) > LARGEST_ANSWER:
             raise CliError(f"{response.url}: the answer is larger than {LARGEST_ANSWER} bytes")
     try:
-        return json.loads(body)
+        return jsontext.loads(bytes(body))
     except ValueError:
         raise CliError(f"{response.url}: expected JSON, got {response.status} {response.content_type}") from None
 

@@ -1,6 +1,5 @@
 """What `asya a2a` prints: results to stdout, everything else to stderr, and an exit code for a task's state."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from asya_cli.errors import CliError, ExitCode
 from asya_cli.options import follow_up
 from asya_cli.rendering import err, out, print_json, print_result
 from asya_cli.terminal import plain
+from asya_crds import jsontext
 from asya_crds.naming import A2A_NOT_PARTS
 from asya_crds.readable import readable
 
@@ -50,7 +50,7 @@ class Shown:
     def take(self, event: Mapping[str, Any]) -> None:
         """An event, or the answer of a call. Raises CliError if it is none of A2A."""
         if self._as_json:
-            out.file.write(json.dumps(event) + "\n")
+            out.file.write(jsontext.spaced(event, ascii_only=True) + "\n")
             out.file.flush()
         try:
             self._take(event)
@@ -156,7 +156,7 @@ class Shown:
             if isinstance(data.get("url"), str):
                 err.print(data["url"], style="yellow", soft_wrap=True)
             if (schema := data.get("schema")) and self.state == "TASK_STATE_INPUT_REQUIRED":
-                err.print(f"expected: {json.dumps(schema, ensure_ascii=False)}", style="dim", soft_wrap=True)
+                err.print(f"expected: {jsontext.spaced(schema)}", style="dim", soft_wrap=True)
         if self.state == "TASK_STATE_INPUT_REQUIRED":
             command = follow_up("a2a", "send", "--task", self.task_id, "'…'")
             err.print(f"answer: {command}, or --data '{{…}}'", style="yellow", soft_wrap=True)

@@ -4,7 +4,6 @@ SPEC is JSON {folder, actors: [{name, handler, resiliency?}], crew}. It ends wit
 end of its original standard input. A handler that cannot be loaded does not affect the others.
 """
 
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,8 @@ import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from asya_crds import jsontext
 
 if TYPE_CHECKING:
     from asya_actor.handlers.loading import Handler
@@ -30,7 +31,7 @@ CANCEL_TIMEOUT = 10.0
 
 def main() -> int:
     """Run until SIGTERM; returns the exit code."""
-    spec = json.loads(sys.argv[1])
+    spec = jsontext.loads(sys.argv[1])
     sys.path.insert(0, spec["folder"])
     threading.Thread(target=_end_with_parent, args=(_taken_from_stdin(),), daemon=True).start()
     from asya_actor.app import NothingToRun, run_many

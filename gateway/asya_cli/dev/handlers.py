@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 from asya_cli.dev import child
 from asya_cli.dev.actors_file import ActorEntry
+from asya_crds import jsontext
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds before a crashed process is restarted, doubled with each further crash that follows soon."""
@@ -149,7 +149,7 @@ class HandlerProcess:
             sys.executable,
             "-m",
             "asya_cli.dev.child",
-            json.dumps(spec),
+            jsontext.spaced(spec, ascii_only=True),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -1,11 +1,11 @@
 """What `asya dev` says at its start: how to connect, and with `--auth` how to log in."""
 
-import json
 import shlex
 from typing import Any
 
 from asya_cli.options import DEFAULT_URL
 from asya_cli.schema_types import Kinds, kinds_of, properties_of
+from asya_crds import jsontext
 
 KEY_HEADER = '-H "Authorization: Bearer $ASYA_TOKEN" '
 
@@ -55,7 +55,7 @@ def _call_lines(url: str, tools: list[dict[str, Any]], header: str = "") -> list
     tool = tools[0]
     arguments = example_arguments(tool["inputSchema"])
     words = " ".join(f"{key}={_word(value)}" for key, value in arguments.items())
-    body = json.dumps({"name": tool["name"], "arguments": arguments})
+    body = jsontext.spaced({"name": tool["name"], "arguments": arguments}, ascii_only=True)
     return [
         f"command line     asya tool call {tool['name']} {words}".rstrip(),
         # Not --json: curl knows it since 7.82, and Ubuntu 22.04 has 7.81.
@@ -65,7 +65,7 @@ def _call_lines(url: str, tools: list[dict[str, Any]], header: str = "") -> list
 
 
 def _snippet(url: str) -> str:
-    return json.dumps({"mcpServers": {"asya": {"url": f"{url}/mcp"}}})
+    return jsontext.spaced({"mcpServers": {"asya": {"url": f"{url}/mcp"}}}, ascii_only=True)
 
 
 def example_arguments(schema: dict[str, Any]) -> dict[str, Any]:
@@ -88,4 +88,4 @@ def _example(part: Any, kinds: Kinds) -> Any:
 
 
 def _word(value: Any) -> str:
-    return shlex.quote(value if isinstance(value, str) else json.dumps(value))
+    return shlex.quote(value if isinstance(value, str) else jsontext.spaced(value, ascii_only=True))

@@ -3,7 +3,6 @@ and codes are sent."""
 
 import contextlib
 import ipaddress
-import json
 from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from asya_cli.errors import CliError, ExitCode
+from asya_crds import jsontext
 from asya_crds.readable import readable
 
 LARGEST_DOCUMENT = 1024 * 1024
@@ -100,8 +100,8 @@ async def _object(response: aiohttp.ClientResponse) -> dict[str, Any] | None:
         if len(body) > LARGEST_DOCUMENT:
             return None
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        found = jsontext.loads(bytes(body))
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import AsyncGenerator
@@ -14,6 +13,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from asya_cli.errors import CliError
+from asya_crds import jsontext
 
 LOCK_WITHIN = 60.0
 LOCK_TRY_EVERY = 0.05
@@ -49,7 +49,7 @@ class LoginStore:
         file cannot be read."""
         path = self._path(gateway)
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = jsontext.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
         except OSError as error:
@@ -63,7 +63,7 @@ class LoginStore:
             handle, name = tempfile.mkstemp(prefix=".", dir=self._own_folder())  # with mode 0600
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump(asdict(login), file)
+                    file.write(jsontext.dumps(asdict(login)))
                     file.flush()
                     os.fsync(file.fileno())
                 Path(name).replace(path)

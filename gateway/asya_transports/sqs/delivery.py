@@ -1,10 +1,10 @@
 """One message that SQS hides from others for us, and the ways to return it or pass it on."""
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from asya_crds import jsontext
 from asya_transports.port import LeaseLost
 from asya_transports.sqs import attributes
 from asya_transports.sqs.leases import Lease
@@ -168,7 +168,7 @@ def _current_actor(body: bytes) -> str:
     """`route.curr` of an envelope; empty if it is none. For dead letters of other programs, where SQS does not name the
     queue in which they died."""
     try:
-        current = json.loads(body)["route"]["curr"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        current = jsontext.loads(body)["route"]["curr"]
+    except (ValueError, TypeError, KeyError):
         return ""
     return current if isinstance(current, str) else ""

@@ -1,8 +1,8 @@
 """The queues of one namespace: their addresses, and their declaration. Existing ones are used unchanged."""
 
-import json
 import logging
 
+from asya_crds import jsontext
 from asya_crds.naming import DEAD_LETTERS, queue_name
 from asya_transports.port import MAX_DELIVERIES, Forbidden, MessageRefused, Queue, TransportUnavailable, Unroutable
 from asya_transports.sqs.client import SqsClient
@@ -137,7 +137,10 @@ class Queues:
             self.forget(DEAD_LETTERS)
             raise TransportUnavailable(f"the dead letters {self.name(DEAD_LETTERS)} are not found: {error}") from error
         redrive = {"deadLetterTargetArn": target, "maxReceiveCount": str(deliveries)}
-        attributes = {"VisibilityTimeout": str(VISIBILITY_TIMEOUT), "RedrivePolicy": json.dumps(redrive)}
+        attributes = {
+            "VisibilityTimeout": str(VISIBILITY_TIMEOUT),
+            "RedrivePolicy": jsontext.spaced(redrive, ascii_only=True),
+        }
         return attributes | {"ReceiveMessageWaitTimeSeconds": str(FOREIGN_WAIT)} if queue.foreign else attributes
 
     async def _attribute(self, actor: str, name: str) -> str:

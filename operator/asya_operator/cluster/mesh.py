@@ -72,7 +72,7 @@ class RegistryClient:
             ) as response:
                 text = await response.text()
                 if response.status < 300:
-                    return await response.json(content_type=None)
+                    return jsontext.loads(text) if text.strip() else None
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise Unreachable(f"mesh at {self._url} does not respond: {str(error) or type(error).__name__}") from error
         raise _error(response.status, text, f"{method} {path}")
@@ -93,7 +93,7 @@ class Texts:
 
     def _part(self, part: ResourcesPart, before: dict[int, tuple[Entry, str]]) -> str:
         # If there is no ConfigMap, its `hash` is sent as null.
-        rest = part.model_dump_json(exclude={"flows"})
+        rest = jsontext.dumps(part.model_dump(mode="json", exclude={"flows"}))
         entries = ",".join(self._entry(entry, before) for entry in part.flows)
         return f'{{"flows":[{entries}],{rest[1:]}'
 

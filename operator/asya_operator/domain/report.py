@@ -1,9 +1,9 @@
 """The report on the ConfigMap, written as an annotation because a ConfigMap has no status."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from asya_crds import jsontext
 from asya_operator.domain.conditions import Condition
 from asya_operator.domain.registry import EntryVerdict, Outcome
 
@@ -62,16 +62,21 @@ def _interesting(flow: dict[str, Any]) -> tuple[int, str]:
 
 def _cut(head: dict[str, Any], flows: Sequence[dict[str, Any]], problems: Sequence[dict[str, Any]]) -> str:
     """Add parts, problems first, while they fit."""
-    room = MAX_REPORT_BYTES - len(json.dumps({**head, "flows": [], "problems": [], "omitted": 10**6}))
+    room = MAX_REPORT_BYTES - len(_text({**head, "flows": [], "problems": [], "omitted": 10**6}))
     kept: dict[str, list[dict[str, Any]]] = {"flows": [], "problems": []}
     omitted = 0
     for key, parts in (("problems", problems), ("flows", flows)):
         for part in parts:
-            size = len(json.dumps(part)) + 2
+            size = len(_text(part)) + 2
             if size > room:
                 omitted += 1
                 continue
             room -= size
             kept[key].append(part)
     document = {**head, **kept, **({"omitted": omitted} if omitted else {})}
-    return json.dumps(document)
+    return _text(document)
+
+
+def _text(value: dict[str, Any]) -> str:
+    """One byte for each character."""
+    return jsontext.spaced(value, ascii_only=True)

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.async_actor import AsyncActorSpec
 from asya_crds.older_shapes import InvalidActor, actor_from_resource
 from asya_operator.domain.actor_status import (
@@ -302,7 +302,7 @@ class Actors:
         """Apply the Deployment if it is missing, was changed by others, or must change."""
         live = self._sources.views[Kind.DEPLOYMENTS].objects.get(actor.name)
         wanted = deployment(actor, self._around, replicas=None if scaled else _replicas(actor))
-        text = json.dumps(wanted, sort_keys=True)
+        text = jsontext.canonical(wanted)
         if live is not None and self._applied.get(actor.name) == text and contains(live, wanted):
             if refused_pods(live):
                 # The reason may be a missing ServiceAccount, which is not watched.

@@ -1,9 +1,9 @@
 """Applies an actor's ScaledObject, and reports its state in KEDA."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from asya_crds import jsontext
 from asya_operator.domain.actor_status import Part, scaling
 from asya_operator.domain.drift import contains
 from asya_operator.domain.ports import Cluster, Kind
@@ -36,7 +36,7 @@ class Scaler:
                 await self._cluster.delete(scaled_object_reference(actor, self._around), owner_uid=owner)
             return None
         wanted = scaled_object(actor, self._around, actor.spec.scaling, queue)
-        same = self._applied.get(actor.name) == json.dumps(wanted, sort_keys=True)
+        same = self._applied.get(actor.name) == jsontext.canonical(wanted)
         if live is not None and same and contains(live, wanted) and scaling(live).ready:
             return scaling(live)
         return await self._apply(actor, queue, wanted)
@@ -53,6 +53,6 @@ class Scaler:
         if authentication is not None:
             await self._cluster.apply(authentication)
         live = await self._cluster.apply(wanted)
-        self._applied[actor.name] = json.dumps(wanted, sort_keys=True)
+        self._applied[actor.name] = jsontext.canonical(wanted)
         self._sources.written(Kind.SCALED_OBJECTS, live)
         return scaling(live)

@@ -1,13 +1,13 @@
 """Writes conditions on Flows, the report on the ConfigMap, and Events, each only if it changed."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_operator.domain.conditions import Condition, merge, state_of
 from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Vanished
@@ -180,7 +180,7 @@ def _notice(body: Body, condition: Condition) -> Notice | None:
 
 def _new_problems(before: str | None, after: str) -> list[dict[str, Any]]:
     try:
-        known = json.loads(before or "{}").get("problems") or []
+        known = jsontext.loads(before or "{}").get("problems") or []
     except (ValueError, AttributeError):
         known = []
-    return [problem for problem in json.loads(after)["problems"] if problem not in known][:20]
+    return [problem for problem in jsontext.loads(after)["problems"] if problem not in known][:20]

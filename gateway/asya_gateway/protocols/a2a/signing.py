@@ -5,12 +5,13 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
-import jwt
 import rfc8785
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt.algorithms import ECAlgorithm
 
+from asya_crds import jsontext
 from asya_gateway.protocols.a2a.canonical import SIGNATURES, canonical_forms
 
 Json = dict[str, Any]
@@ -34,7 +35,7 @@ class CardSigner:
         """That of RFC 7638."""
         self.key_id = key_id or self.thumbprint
         self.public_key: Json = {**public, "kid": self.key_id, "alg": ALGORITHM, "use": "sig"}
-        self._jws = jwt.PyJWS(algorithms=[ALGORITHM])
+        self._algorithm = ECAlgorithm(ECAlgorithm.SHA256)
 
     @classmethod
     def from_file(cls, path: str, key_id: str = "") -> "CardSigner":
@@ -67,8 +68,9 @@ class CardSigner:
         return {**served, SIGNATURES: [self._signature(form, headers) for form in canonical_forms(served, pure)]}
 
     def _signature(self, payload: bytes, headers: dict[str, Any]) -> Json:
-        protected, _, signature = self._jws.encode(payload, self._key, algorithm=ALGORITHM, headers=headers).split(".")
-        return {"protected": protected, "signature": signature}
+        protected = _base64url(jsontext.dumps({"alg": ALGORITHM, **headers}).encode())
+        signature = self._algorithm.sign(f"{protected}.{_base64url(payload)}".encode(), self._key)
+        return {"protected": protected, "signature": _base64url(signature)}
 
 
 def _coordinate(number: int) -> str:

@@ -7,7 +7,6 @@ two take different ways to the reader, and without this the faster one would be 
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 from collections import OrderedDict
@@ -15,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import groupby
-from json.encoder import encode_basestring_ascii
 from operator import itemgetter
 from typing import NamedTuple
 
+from asya_crds import jsontext
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.task import FlyEvent
@@ -164,13 +163,13 @@ class _Bundle:
 @lru_cache(maxsize=256)
 def _head(task_id: str, name: str) -> str:
     """The beginning of a line. Cached, because a task sends many events."""
-    return json.dumps([task_id, name]) + "\t"
+    return jsontext.canonical([task_id, name]) + "\t"
 
 
 def _after(stored: Mapping[str, int]) -> str:
     """The line that names the last stored update of each task. A process of the previous version takes it for an
     unreadable line, which it skips."""
-    return json.dumps([stored]) + "\t"
+    return jsontext.canonical([stored]) + "\t"
 
 
 _STORED = "SELECT id, last_seq FROM tasks WHERE id = ANY($1)"
@@ -186,7 +185,7 @@ def one_byte_a_character(payload: str) -> str:
     if payload.isascii():
         return payload
     # Encoded like the content of a string; the additional escapes of backslashes and quotes are then removed.
-    return encode_basestring_ascii(payload)[1:-1].replace("\\\\", "\\").replace('\\"', '"')
+    return jsontext.ascii_quoted(payload)[1:-1].replace("\\\\", "\\").replace('\\"', '"')
 
 
 def _bundled(lines: Sequence[str]) -> list[str]:
@@ -279,7 +278,7 @@ class FlyReceiver:
         for head, same in groupby(lines, key=itemgetter(0)):
             # The rest of a message whose beginning was lost may be any text, even JSON of another shape.
             with contextlib.suppress(ValueError, TypeError, AttributeError):
-                named = json.loads(head)
+                named = jsontext.loads(head)
                 if len(named) == 1:
                     for task_id, seq in named[0].items():
                         self.hold_until(task_id, int(seq))

@@ -73,13 +73,13 @@ DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
     LIMIT $2
 ))
 """
-_ENDED_REQUESTS = """
+_REQUESTS = """
 DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM mcp_server_requests WHERE ended_at < now() - $1::interval
+    SELECT ctid FROM mcp_server_requests WHERE {since} < now() - $1::interval
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """
-_OLD_REQUESTS = _ENDED_REQUESTS.replace("ended_at", "asked_at")
+_ENDED_REQUESTS, _OLD_REQUESTS = _REQUESTS.format(since="ended_at"), _REQUESTS.format(since="asked_at")
 _LEFT_REQUESTS = """
 DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM mcp_server_requests

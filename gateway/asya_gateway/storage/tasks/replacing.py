@@ -20,7 +20,7 @@ WHERE id = $1 AND parent_id IS NOT NULL AND status = '{TaskStatus.CANCELED.value
 # As text, because PostgreSQL reads no field of JSON that contains an escaped NUL. The code is written first.
 _FORGET = f"""
 DELETE FROM task_bodies
-WHERE task_id = $1 AND kind = 'error' AND body::text LIKE '{{"code":"{END_NOT_REPORTED.replace("_", chr(92) + "_")}"%'
+WHERE task_id = $1 AND kind = 'error' AND starts_with(body::text, '{{"code":"{END_NOT_REPORTED}"')
 RETURNING true
 """
 

@@ -1,8 +1,8 @@
 """Environment variables of an actor's containers: the operator's, the user's, and which take precedence."""
 
-import json
 from collections.abc import Mapping, Sequence
 
+from asya_crds import jsontext
 from asya_crds.async_actor import AsyncActorSpec, EnvVar, StateProxy
 from asya_crds.naming import SINK, SUMP
 from asya_operator.domain.resources.common import ActorResource, Document, Surroundings
@@ -151,8 +151,8 @@ def _resiliency(spec: AsyncActorSpec) -> dict[str, str | None]:
     rules = [rule.model_dump(by_alias=True, exclude_unset=True) for rule in block.rules]
     return {
         "ASYA_RESILIENCY_ACTOR_TIMEOUT": block.actor_timeout,
-        "ASYA_RESILIENCY_POLICIES": json.dumps(policies) if policies else None,
-        "ASYA_RESILIENCY_RULES": json.dumps(rules) if rules else None,
+        "ASYA_RESILIENCY_POLICIES": jsontext.spaced(policies, ascii_only=True) if policies else None,
+        "ASYA_RESILIENCY_RULES": jsontext.spaced(rules, ascii_only=True) if rules else None,
     }
 
 
