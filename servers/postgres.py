@@ -38,6 +38,10 @@ SETTINGS = {
     "timezone": "UTC",
     "log_min_messages": "warning",
 }
+SINCE_18 = {
+    # A template's files are copied by the kernel, which costs a fifth less than reading and writing them.
+    "file_copy_method": "clone",
+}
 
 STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
@@ -66,7 +70,7 @@ class PostgresServer(ServerProcess):
     ) -> None:
         """`on_disk`: the data is stored on disk, not in memory."""
         self.version = version
-        self.settings = {**SETTINGS, **(settings or {})}
+        self.settings = {**SETTINGS, **(SINCE_18 if int(version) >= 18 else {}), **(settings or {})}
         self.port = free_port()
         self._user = unprivileged_user()
         self.folder = Path(tempfile.mkdtemp(prefix="asya-postgres-"))

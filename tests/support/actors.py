@@ -28,8 +28,9 @@ from tests.support.waiting import until
 
 HANDLERS = "tests.support.handlers"
 
-
 OFFER = Offer(256, 1024 * 1024)
+FEW_CONNECTIONS = {"db_min_conns": 1, "db_max_conns": 4}
+"""A mesh whose parts begin at once opens as many as it may, and each costs the server more than a small test does."""
 
 
 class NoOffers(dict[str, Offer]):
@@ -222,10 +223,12 @@ async def start_mesh(
         database_url=database_url,
         mesh_url=url,
         drain_timeout=2,
-        **changes,
+        **(FEW_CONNECTIONS | changes),
     )
     gateway = Gateway(settings)
-    postgres = PostgresSettings(database_url, visibility_timeout=visibility_timeout, poll_interval=poll_interval)
+    postgres = PostgresSettings(
+        database_url, visibility_timeout=visibility_timeout, poll_interval=poll_interval, pool_size=2
+    )
     queues = postgres if settings.transport == postgres.name else settings.queues
     transport = open_transport(queues, settings.namespace)
     async with aiohttp.ClientSession() as session:

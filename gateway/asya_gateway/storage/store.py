@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.errors import Unavailable
@@ -40,6 +40,18 @@ log = logging.getLogger(__name__)
 
 GRACE = 1.0
 """Seconds beyond the longest statement. A live server has ended the statement and answered by then."""
+APART = 0.1
+"""Seconds between the first turns of two keepers. If all began at once, each would open a connection of its own, which
+costs the server more than what they ask, and is not needed again."""
+
+
+class Keeper(NamedTuple):
+    """Work that repeats for as long as the process runs: what it does, and how often (retrying.py)."""
+
+    work: Callable[[], Awaitable[object]]
+    every: float
+    first: float
+    rests: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +149,24 @@ class Storage:
         await self.resources.start()
         await self.cascade.start()
         await self.sessions.start()
-        self._loops = [asyncio.create_task(loop, name=name) for name, loop in self._keepers().items()]
+        self._loops = [
+            asyncio.create_task(
+                for_ever(keeper.work, keeper.every, name, rests=keeper.rests, first=keeper.first), name=name
+            )
+            for name, keeper in self.keepers().items()
+        ]
 
-    def _keepers(self) -> dict[str, Coroutine[Any, Any, None]]:
-        """The work that repeats for as long as the process runs, by name."""
+    def keepers(self) -> dict[str, Keeper]:
+        """The work that repeats, by name. No two begin together."""
         return {
-            "clock": for_ever(self.clock.measure, MEASURE_EVERY, "clock"),
-            "sweeper": for_ever(self.sweeper.sweep, SWEEP_EVERY, "sweeper"),
-            "orphans": for_ever(self.sweeper.sweep_orphans, ORPHANS_EVERY, "orphans", rests=ORPHANS_REST),
-            "pauses": for_ever(self.expiry.expire, EXPIRE_EVERY, "pauses"),
-            "incomplete finals": for_ever(
-                lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, "incomplete finals"
-            ),
-            "retention": for_ever(self._retire, RETIRE_EVERY, "retention", first=FIRST_TURN),
-            "sessions": for_ever(self._retire_sessions, SESSIONS_EVERY, "sessions", first=FIRST_TURN),
+            # `start` has measured once.
+            "clock": Keeper(self.clock.measure, MEASURE_EVERY, first=MEASURE_EVERY),
+            "sweeper": Keeper(self.sweeper.sweep, SWEEP_EVERY, first=APART),
+            "orphans": Keeper(self.sweeper.sweep_orphans, ORPHANS_EVERY, first=2 * APART, rests=ORPHANS_REST),
+            "pauses": Keeper(self.expiry.expire, EXPIRE_EVERY, first=3 * APART),
+            "incomplete finals": Keeper(lambda: self.incomplete.expire(self.tasks.finish), LOOK_EVERY, first=4 * APART),
+            "retention": Keeper(self._retire, RETIRE_EVERY, first=FIRST_TURN),
+            "sessions": Keeper(self._retire_sessions, SESSIONS_EVERY, first=FIRST_TURN + APART),
         }
 
     async def _retire(self) -> None:

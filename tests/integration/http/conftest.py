@@ -17,8 +17,8 @@ async def gateway(database_url: str) -> AsyncIterator[Gateway]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def standing(databases: Databases, template_database: str) -> AsyncIterator[Gateway]:
-    """One gateway for a module whose tests store nothing, or look at nothing that another one stored. Such a module
-    runs in one event loop and says so."""
+    """One gateway for the tests of a module that store nothing, or look at nothing that another one stored. They run in
+    the module's event loop and say so."""
     with databases.one(template_database) as url:
         async with start_gateway(url, keepalive_interval=0.2) as made:
             yield made

@@ -11,6 +11,7 @@ from asya_gateway.protocols.http.keys import FLOWS
 from tests.support.gateway import FLOWS as SERVED
 from tests.support.gateway import Gateway, make_flows, start_gateway
 from tests.support.principals import Tokens, bearer, closed
+from tests.support.standing import AT_REST
 
 CALL = {"name": "shout", "arguments": {"text": "hi", "times": 2}}
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -73,11 +74,12 @@ async def test_a_repeated_call_is_answered_though_its_flow_is_not_served_now(gat
 
 @pytest.mark.parametrize("key", ["", "a b", "k" * 256, "naïve"], ids=["empty", "blank", "long", "not-ascii"])
 @pytest.mark.parametrize("path", ["/tools/call", "/tasks/x/cancel", "/tasks/x/resume"])
-async def test_an_invalid_key_is_refused_naming_the_header(gateway: Gateway, path: str, key: str) -> None:
+@AT_REST
+async def test_an_invalid_key_is_refused_naming_the_header(standing: Gateway, path: str, key: str) -> None:
     body = {"answer": 1} if path.endswith("resume") else CALL if path == "/tools/call" else {}
-    status, answer = await gateway.post(path, body, headers={"Idempotency-Key": key})
+    status, answer = await standing.post(path, body, headers={"Idempotency-Key": key})
     assert (status, answer["error"]["field"]) == (400, "Idempotency-Key")
-    assert await gateway.stored() == 0
+    assert await standing.stored() == 0
 
 
 async def test_two_keys_are_refused(gateway: Gateway) -> None:

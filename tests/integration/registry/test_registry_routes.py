@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
@@ -21,8 +22,10 @@ from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.protocols.mesh.registry_routes import wait_seconds
 from asya_schemas.compiling import compile_schema
+from servers.databases import Databases
 from tests.support.gateway import Gateway, make_settings, serving
 from tests.support.registry import Pod, entry
+from tests.support.standing import AT_REST
 from tests.support.waiting import until
 
 
@@ -61,6 +64,16 @@ async def start(url: str, path: Path) -> AsyncGenerator[Served]:
 async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
     async with start(database_url, tmp_path / "flows.yaml") as found:
         yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(
+    databases: Databases, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Served]:
+    """One for all tests of this module that change nothing."""
+    with databases.one(template_database) as url:
+        async with start(url, tmp_path_factory.mktemp("standing") / "flows.yaml") as found:
+            yield found
 
 
 async def test_from_push_to_a_call(served: Served) -> None:
@@ -140,24 +153,27 @@ async def test_a_leader_of_any_name_gets_its_epoch(served: Served) -> None:
         ("/mesh/registry/epoch", {"leader": 5}, "leader"),
     ],
 )
-async def test_bad_input_names_the_field_and_changes_nothing(served: Served, path: str, body: Any, field: str) -> None:
-    status, answer = await served.gateway.post(path, body)
+@AT_REST
+async def test_bad_input_names_the_field_and_changes_nothing(standing: Served, path: str, body: Any, field: str) -> None:
+    status, answer = await standing.gateway.post(path, body)
     assert (status, answer["error"].get("field")) == (400, field)
-    assert (await served.pod.store.read()).generation == 0
+    assert (await standing.pod.store.read()).generation == 0
 
 
 @pytest.mark.parametrize("body", ["[]", "{", "5", b"\xff", '{"epoch": NaN}', "[" * 5000])
-async def test_what_is_no_object_is_refused(served: Served, body: Any) -> None:
+@AT_REST
+async def test_what_is_no_object_is_refused(standing: Served, body: Any) -> None:
     for path in ("/mesh/config-reload", "/mesh/registry/epoch", "/mesh/registry/heartbeat"):
-        status, _ = await served.gateway.post(path, body)
+        status, _ = await standing.gateway.post(path, body)
         assert status == 400
 
 
 @pytest.mark.parametrize(
     "query", ["generation=x", "generation=-1", "generation=1e9", "wait=x", "wait=-1", "wait=inf", "wait=nan"]
 )
-async def test_a_bad_query_names_its_parameter(served: Served, query: str) -> None:
-    status, answer = await served.gateway.get(f"/mesh/registry?{query}", headers={"Accept": "application/json"})
+@AT_REST
+async def test_a_bad_query_names_its_parameter(standing: Served, query: str) -> None:
+    status, answer = await standing.gateway.get(f"/mesh/registry?{query}", headers={"Accept": "application/json"})
     assert (status, answer["error"]["field"]) == (400, query.partition("=")[0])
 
 

@@ -25,7 +25,7 @@ def actor(gateway: Gateway) -> Actor:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def standing(databases: Databases, template_database: str) -> AsyncIterator[Gateway]:
-    """One gateway for a module whose tests store nothing. Such a module runs in one event loop and says so."""
+    """One gateway for the tests of a module that store nothing. They run in the module's event loop and say so."""
     with databases.one(template_database) as url:
         async with start_gateway(url) as made:
             serve_tools(made, SKILLS)

@@ -9,6 +9,7 @@ from asya_gateway.protocols.http.keys import HELD
 from tests.support.a2a import SKILLS, conforms, post, rpc, streaming, text_message
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import Actor, serve_tools
+from tests.support.standing import AT_REST
 from tests.support.waiting import until
 
 OLD = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
@@ -130,11 +131,12 @@ async def test_a_stream_of_0_3_that_begins_with_the_end_ends_with_final(gateway:
         ("NoSuchMethod", "1.0", -32601),
     ],
 )
+@AT_REST
 async def test_the_version_must_not_contradict_the_method(
-    gateway: Gateway, method: str, version: str | None, code: int
+    standing: Gateway, method: str, version: str | None, code: int
 ) -> None:
     """3.6.2: 'If the version is not supported by the interface, agents MUST return a VersionNotSupportedError'."""
-    answer = await rpc(gateway, method, {"id": "x", "message": text_message("hi")}, version=version)
+    answer = await rpc(standing, method, {"id": "x", "message": text_message("hi")}, version=version)
     if code == -32009 and version == "0.3":
         assert answer["error"]["code"] in (-32009, -32603)
     else:
@@ -170,10 +172,11 @@ async def test_the_version_must_not_contradict_the_method(
         "negative",
     ],
 )
+@AT_REST
 async def test_a_malformed_request_is_answered_with_its_code_and_id(
-    gateway: Gateway, body: bytes, code: int, id: Any
+    standing: Gateway, body: bytes, code: int, id: Any
 ) -> None:
-    status, answer = await post(gateway, body)
+    status, answer = await post(standing, body)
     assert (status, answer["error"]["code"], answer["id"]) == (200, code, id)
 
 
@@ -193,11 +196,12 @@ async def test_a_malformed_request_is_answered_with_its_code_and_id(
     ],
     ids=["none", "no id", "agent", "unknown role", "no parts", "two kinds", "no kind", "number", "base64", "long id"],
 )
-async def test_an_invalid_message_names_the_field(gateway: Gateway, message: Any, field: str) -> None:
-    answer = await rpc(gateway, "SendMessage", {"message": message}, path="/a2a/echo")
+@AT_REST
+async def test_an_invalid_message_names_the_field(standing: Gateway, message: Any, field: str) -> None:
+    answer = await rpc(standing, "SendMessage", {"message": message}, path="/a2a/echo")
     [details] = answer["error"]["data"]
     assert (answer["error"]["code"], details["fieldViolations"][0]["field"]) == (-32602, field)
-    assert await gateway.stored() == 0
+    assert await standing.stored() == 0
 
 
 async def test_the_extended_card_is_not_supported_here(gateway: Gateway) -> None:

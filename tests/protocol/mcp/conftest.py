@@ -24,7 +24,8 @@ def actor(gateway: Gateway) -> Actor:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def standing(databases: Databases, template_database: str) -> AsyncIterator[Gateway]:
     """One gateway for a module whose tests store nothing: starting one for each of a hundred refusals costs a
-    minute and proves no more. Such a module runs in one event loop and says so."""
+    minute and proves no more. Such a module, or each such test of another one, runs in the module's event loop and says
+    so."""
     with databases.one(template_database) as url:
         async with start_mcp(url, keepalive_interval=0.2) as made:
             yield made

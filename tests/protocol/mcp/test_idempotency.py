@@ -8,6 +8,7 @@ import pytest
 from asya_gateway.protocols.http.keys import FLOWS
 from tests.support.gateway import Gateway, make_flows
 from tests.support.mcp import BOTH, Actor, ask, calling, message, post
+from tests.support.standing import AT_REST
 from tests.support.waiting import until
 
 KEY = {"Idempotency-Key": "once"}
@@ -57,12 +58,13 @@ async def test_two_different_keys_are_refused(gateway: Gateway, version: str) ->
 
 
 @pytest.mark.parametrize("key", [7, "", "a b", "x" * 256, ["once"], {}, True])
-async def test_a_key_in_meta_has_the_form_of_the_header(gateway: Gateway, key: Any) -> None:
+@AT_REST
+async def test_a_key_in_meta_has_the_form_of_the_header(idle: Gateway, key: Any) -> None:
     params = {**CALL, "_meta": {"sh.asya/idempotencyKey": key}}
-    status, answer = await ask(gateway, "tools/call", params)
+    status, answer = await ask(idle, "tools/call", params)
     assert (status, answer["error"]["code"]) == (400, -32602)
     assert "sh.asya/idempotencyKey" in answer["error"]["message"]
-    assert await gateway.stored() == 0
+    assert await idle.stored() == 0
 
 
 async def test_messages_of_a_batch_have_their_own_keys(gateway: Gateway, actor: Actor) -> None:

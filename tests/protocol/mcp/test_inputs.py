@@ -22,6 +22,7 @@ from tests.support.asking import (
 )
 from tests.support.gateway import Gateway
 from tests.support.mcp import Actor, conforms, post, serve_tools, start_mcp, stateless_body, stateless_headers
+from tests.support.standing import AT_REST
 
 INVALID = {"code": -32602, "message": "Invalid or expired requestState"}
 
@@ -31,6 +32,13 @@ async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     async with start_mcp(database_url, keepalive_interval=0.2) as made:
         serve_tools(made, TOOLS)
         yield made
+
+
+@pytest.fixture
+def asking(standing: Gateway) -> Gateway:
+    """The standing gateway, with tools that ask."""
+    serve_tools(standing, TOOLS)
+    return standing
 
 
 @pytest.fixture
@@ -169,16 +177,17 @@ async def test_content_that_breaks_the_form_is_asked_again_with_the_reason(gatew
         ({"folders": {"roots": [{"uri": "file:///a", "name": 1}]}}, "inputResponses.folders: roots[0]"),
     ],
 )
+@AT_REST
 async def test_a_response_of_the_wrong_type_is_refused_with_its_name(
-    gateway: Gateway, responses: Any, where: str
+    asking: Gateway, responses: Any, where: str
 ) -> None:
     """patterns/mrtr, "Error Handling": "Servers SHOULD validate that the data provided by the client is a valid
     InputResponses object"."""
-    error = await error_of(gateway, "several", inputResponses=responses)
+    error = await error_of(asking, "several", inputResponses=responses)
     assert error["code"] == -32602
     assert error["message"].startswith(f"{where}: ")
     assert ": expected " in error["message"]
-    assert await gateway.stored() == 0
+    assert await asking.stored() == 0
 
 
 async def test_only_inputs_whose_capability_is_declared_are_asked(gateway: Gateway, actor: Actor) -> None:
@@ -202,12 +211,13 @@ async def test_only_inputs_whose_capability_is_declared_are_asked(gateway: Gatew
         ("several", {"elicitation": {"url": {}}}, {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}),
     ],
 )
+@AT_REST
 async def test_a_client_that_can_be_asked_nothing_is_told_what_it_lacks(
-    gateway: Gateway, name: str, capabilities: Any, required: Any
+    asking: Gateway, name: str, capabilities: Any, required: Any
 ) -> None:
     """basic, "Error Codes": MissingRequiredClientCapability, with requiredCapabilities as a ClientCapabilities object;
     HTTP 400."""
-    status, answer = await ask_tool(gateway, name, capabilities=capabilities)
+    status, answer = await ask_tool(asking, name, capabilities=capabilities)
     assert (status, answer["error"]["code"]) == (400, -32021)
     assert answer["error"]["data"] == {"requiredCapabilities": required}
     conforms(answer, "MissingRequiredClientCapabilityError")
@@ -321,10 +331,11 @@ class TestStates:
         ],
         ids=["more", "padding", "less", "last", "first", "middle", "empty", "huge", "null", "number", "object", "odd"],
     )  # fmt: skip
-    async def test_a_changed_state_is_refused(self, gateway: Gateway, change: Any) -> None:
+    @AT_REST
+    async def test_a_changed_state_is_refused(self, asking: Gateway, change: Any) -> None:
         """patterns/mrtr: servers "MUST reject state that fails verification"."""
-        state = change(await self.state(gateway))
-        assert await error_of(gateway, "name", inputResponses={"user_name": ALICE}, requestState=state) == INVALID
+        state = change(await self.state(asking))
+        assert await error_of(asking, "name", inputResponses={"user_name": ALICE}, requestState=state) == INVALID
 
     async def test_a_state_is_of_one_flow_and_its_arguments(self, gateway: Gateway) -> None:
         """patterns/mrtr: "rejecting state presented on a request that does not match"."""

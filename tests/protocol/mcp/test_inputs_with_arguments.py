@@ -10,6 +10,7 @@ import pytest
 from tests.support.asking import ALICE, CONFIRMED, LISTED, SAID, TOOLS
 from tests.support.gateway import Gateway
 from tests.support.mcp import Actor, ask_old, serve_tools, start_mcp
+from tests.support.standing import AT_REST
 
 VERSIONS = ["2025-11-25", "2025-06-18", "2025-03-26", None]
 ANSWERS = {"user_name": ALICE, "confirm": CONFIRMED}
@@ -20,6 +21,13 @@ async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     async with start_mcp(database_url, keepalive_interval=0.2) as made:
         serve_tools(made, TOOLS)
         yield made
+
+
+@pytest.fixture
+def asking(standing: Gateway) -> Gateway:
+    """The standing gateway, with tools that ask."""
+    serve_tools(standing, TOOLS)
+    return standing
 
 
 @pytest.fixture
@@ -39,19 +47,20 @@ async def test_a_call_with_its_answers_starts(gateway: Gateway, actor: Actor, ve
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@AT_REST
 async def test_a_call_without_them_is_told_what_is_missing_and_in_which_form(
-    gateway: Gateway, version: str | None
+    asking: Gateway, version: str | None
 ) -> None:
     """server/tools, "Error Handling": input validation errors stand in the result, for a model to correct itself."""
     params = {"name": "delete", "arguments": {"who": "x", "input": {"user_name": ALICE}}}
-    _, answer = await ask_old(gateway, "tools/call", params, version)
+    _, answer = await ask_old(asking, "tools/call", params, version)
     text = answer["result"]["content"][0]["text"]
     assert answer["result"]["isError"] is True
     assert "- /input/confirm: expected an answer:" in text
     assert '"required":["ok"]' in text
     assert "Delete x, Alice?" in text
     assert "user_name:" not in text
-    assert await gateway.stored() == 0
+    assert await asking.stored() == 0
 
 
 async def test_rest_takes_the_answers_too(gateway: Gateway, actor: Actor) -> None:
@@ -80,8 +89,9 @@ async def test_rest_names_every_missing_answer(gateway: Gateway) -> None:
         ({"user_name": ALICE, "more": 1}, "/input"),
     ],
 )
-async def test_wrong_answers_are_told_with_their_place(gateway: Gateway, given: Any, place: str) -> None:
-    status, answer = await gateway.post("/tools/call", {"name": "name", "arguments": {"input": given}})
+@AT_REST
+async def test_wrong_answers_are_told_with_their_place(asking: Gateway, given: Any, place: str) -> None:
+    status, answer = await asking.post("/tools/call", {"name": "name", "arguments": {"input": given}})
     assert (status, answer["error"]["code"]) == (400, "invalid_arguments")
     assert f"{place}: " in answer["error"]["message"]
 

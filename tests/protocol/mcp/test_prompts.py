@@ -21,12 +21,21 @@ from tests.support.mcp import (
     stateless_body,
     stateless_headers,
 )
+from tests.support.standing import AT_REST
 from tests.support.waiting import until
 
 
-@pytest.fixture(autouse=True)
-def _offered(gateway: Gateway) -> None:
+@pytest.fixture
+def gateway(gateway: Gateway) -> Gateway:
     serve_tools(gateway, [*TOOLS, *OFFERS], 2)
+    return gateway
+
+
+@pytest.fixture
+def offering(standing: Gateway) -> Gateway:
+    """The standing gateway, with the same offers."""
+    serve_tools(standing, [*TOOLS, *OFFERS], 2)
+    return standing
 
 
 async def got(gateway: Gateway, actor: Actor, result: Any, version: str = LATEST, **arguments: str) -> Any:
@@ -38,9 +47,10 @@ async def got(gateway: Gateway, actor: Actor, result: Any, version: str = LATEST
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_prompts_are_listed_with_what_the_revision_has(gateway: Gateway, version: str) -> None:
+@AT_REST
+async def test_prompts_are_listed_with_what_the_revision_has(offering: Gateway, version: str) -> None:
     """server/prompts, "Listing Prompts"; titles since 2025-06-18, icons since 2025-11-25."""
-    answer = await ask_in(gateway, version, "prompts/list")
+    answer = await ask_in(offering, version, "prompts/list")
     conforms(answer["result"], "ListPromptsResult", version)
     derived, greeting = answer["result"]["prompts"]
     assert (derived["name"], greeting["name"]) == ("derived_prompt", "greeting")
@@ -149,14 +159,15 @@ async def test_a_result_of_many_values_is_rendered_all_the_same(gateway: Gateway
     ],
 )
 @pytest.mark.parametrize("version", ["2025-11-25", LATEST])
+@AT_REST
 async def test_a_wrong_prompt_or_argument_is_invalid_params_and_starts_nothing(
-    gateway: Gateway, version: str, name: Any, arguments: Any, expected: str
+    offering: Gateway, version: str, name: Any, arguments: Any, expected: str
 ) -> None:
     """server/prompts, "Error Handling": 'Invalid prompt name: -32602'; 'Missing required arguments: -32602'."""
-    answer = await ask_in(gateway, version, "prompts/get", {"name": name, "arguments": arguments})
+    answer = await ask_in(offering, version, "prompts/get", {"name": name, "arguments": arguments})
     assert answer["error"]["code"] == -32602
     assert expected in answer["error"]["message"]
-    assert await gateway.stored() == 0
+    assert await offering.stored() == 0
 
 
 async def test_a_failed_flow_is_an_error_with_its_reason(gateway: Gateway, actor: Actor) -> None:
@@ -221,18 +232,19 @@ async def test_leaving_a_prompt_cancels_its_task_in_the_stateless_revision(gatew
     await until(canceled)
 
 
-async def test_a_flow_that_is_no_tool_is_called_neither_over_mcp_nor_over_rest(gateway: Gateway) -> None:
-    _, listed = await ask(gateway, "tools/list")
+@AT_REST
+async def test_a_flow_that_is_no_tool_is_called_neither_over_mcp_nor_over_rest(offering: Gateway) -> None:
+    _, listed = await ask(offering, "tools/list")
     assert GREETING["name"] not in [tool["name"] for tool in listed["result"]["tools"]]
-    _, refused = await ask(gateway, "tools/call", {"name": "greeting", "arguments": {}})
+    _, refused = await ask(offering, "tools/call", {"name": "greeting", "arguments": {}})
     assert (refused["error"]["code"], refused["error"]["message"]) == (-32602, "Unknown tool: greeting")
-    status, answer = await gateway.post("/tools/call", {"name": "greeting", "arguments": {}})
+    status, answer = await offering.post("/tools/call", {"name": "greeting", "arguments": {}})
     assert status == 404
     assert "greeting is no tool: it has `tool: false`" in answer["error"]["message"]
-    _, flows = await gateway.get("/flows")
+    _, flows = await offering.get("/flows")
     summary = next(flow for flow in flows["flows"] if flow["name"] == "greeting")
     assert (summary["mcp"], summary["input_schema"]) == (True, None)
-    assert await gateway.stored() == 0
+    assert await offering.stored() == 0
 
 
 @pytest.mark.parametrize(
@@ -250,23 +262,25 @@ async def test_a_flow_that_is_no_tool_is_called_neither_over_mcp_nor_over_rest(g
     ],
 )
 @pytest.mark.parametrize("version", ["2025-03-26", LATEST])
+@AT_REST
 async def test_arguments_with_a_known_set_of_values_are_completed(
-    gateway: Gateway, version: str, ref: dict[str, str], argument: tuple[str, str], values: list[str]
+    offering: Gateway, version: str, ref: dict[str, str], argument: tuple[str, str], values: list[str]
 ) -> None:
     """server/utilities/completion: suggestions for arguments of prompts and resource templates."""
     params = {"ref": ref, "argument": {"name": argument[0], "value": argument[1]}, "context": {"arguments": {"a": "b"}}}
-    answer = await ask_in(gateway, version, "completion/complete", params)
+    answer = await ask_in(offering, version, "completion/complete", params)
     conforms(answer["result"], "CompleteResult", version)
     assert answer["result"]["completion"] == {"values": values, "total": len(values), "hasMore": False}
 
 
-async def test_at_most_a_hundred_values_are_suggested(gateway: Gateway) -> None:
+@AT_REST
+async def test_at_most_a_hundred_values_are_suggested(offering: Gateway) -> None:
     """server/utilities/completion: 'Maximum 100 items per response'."""
     many = [f"v{n:03}" for n in range(250)]
     mcp = {"prompt": {"arguments": [{"name": "a", "enum": many}]}}
-    serve_tools(gateway, [{"name": "many", "entrypoint": "first", "mcp": mcp}], 3)
+    serve_tools(offering, [{"name": "many", "entrypoint": "first", "mcp": mcp}], 3)
     params = {"ref": {"type": "ref/prompt", "name": "many"}, "argument": {"name": "a", "value": ""}}
-    _, answer = await ask(gateway, "completion/complete", params)
+    _, answer = await ask(offering, "completion/complete", params)
     assert answer["result"]["completion"] == {"values": many[:100], "total": 250, "hasMore": True}
 
 
@@ -279,10 +293,11 @@ async def test_at_most_a_hundred_values_are_suggested(gateway: Gateway) -> None:
         ({"type": "ref/resource", "uri": "crm://{region}/customers/{id}"}, "b", "the template has no variable b"),
     ],
 )
+@AT_REST
 async def test_completing_what_does_not_exist_is_invalid_params(
-    gateway: Gateway, ref: dict[str, str], name: str, expected: str
+    offering: Gateway, ref: dict[str, str], name: str, expected: str
 ) -> None:
     """server/utilities/completion, "Error Handling": 'Invalid prompt name: -32602'."""
-    _, answer = await ask(gateway, "completion/complete", {"ref": ref, "argument": {"name": name, "value": ""}})
+    _, answer = await ask(offering, "completion/complete", {"ref": ref, "argument": {"name": name, "value": ""}})
     assert answer["error"]["code"] == -32602
     assert expected in answer["error"]["message"]

@@ -22,11 +22,20 @@ from tests.support.mcp import (
     stateless_body,
     stateless_headers,
 )
+from tests.support.standing import AT_REST
 
 
-@pytest.fixture(autouse=True)
-def _offered(gateway: Gateway) -> None:
+@pytest.fixture
+def gateway(gateway: Gateway) -> Gateway:
     serve_tools(gateway, [*TOOLS, *OFFERS], 2)
+    return gateway
+
+
+@pytest.fixture
+def offering(standing: Gateway) -> Gateway:
+    """The standing gateway, with the same offers."""
+    serve_tools(standing, [*TOOLS, *OFFERS], 2)
+    return standing
 
 
 async def read(gateway: Gateway, actor: Actor, uri: str, result: Any, version: str = LATEST) -> tuple[Any, Any]:
@@ -38,9 +47,10 @@ async def read(gateway: Gateway, actor: Actor, uri: str, result: Any, version: s
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_resources_are_listed_with_what_the_revision_has(gateway: Gateway, version: str) -> None:
+@AT_REST
+async def test_resources_are_listed_with_what_the_revision_has(offering: Gateway, version: str) -> None:
     """server/resources, "Listing Resources"; titles since 2025-06-18, icons since 2025-11-25."""
-    answer = await ask_in(gateway, version, "resources/list")
+    answer = await ask_in(offering, version, "resources/list")
     conforms(answer["result"], "ListResourcesResult", version)
     (handbook,) = answer["result"]["resources"]
     titled, iconic = version >= "2025-06-18", version >= "2025-11-25"
@@ -57,9 +67,10 @@ async def test_resources_are_listed_with_what_the_revision_has(gateway: Gateway,
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_templates_are_listed_and_so_are_those_of_tasks(gateway: Gateway, version: str) -> None:
+@AT_REST
+async def test_templates_are_listed_and_so_are_those_of_tasks(offering: Gateway, version: str) -> None:
     """server/resources, "Resource Templates"."""
-    answer = await ask_in(gateway, version, "resources/templates/list")
+    answer = await ask_in(offering, version, "resources/templates/list")
     conforms(answer["result"], "ListResourceTemplatesResult", version)
     found = {each["uriTemplate"]: each["name"] for each in answer["result"]["resourceTemplates"]}
     assert found == {
@@ -148,14 +159,15 @@ async def test_a_result_of_many_values_is_rendered_all_the_same(gateway: Gateway
     ids=lambda uri: uri[:30],
 )
 @pytest.mark.parametrize(("version", "code"), [("2025-11-25", -32002), (LATEST, -32602)])
+@AT_REST
 async def test_a_resource_that_does_not_exist_is_named_in_the_error(
-    gateway: Gateway, version: str, code: int, uri: str
+    offering: Gateway, version: str, code: int, uri: str
 ) -> None:
     """SEP-2164: -32602 with the uri in `data`; server/resources of 2025-11-25: 'Resource not found: -32002'."""
-    answer = await ask_in(gateway, version, "resources/read", {"uri": uri})
+    answer = await ask_in(offering, version, "resources/read", {"uri": uri})
     assert (answer["error"]["code"], answer["error"]["message"]) == (code, "Resource not found")
     assert answer["error"]["data"]["uri"][:2000] == uri[:2000]
-    assert await gateway.stored() == 0
+    assert await offering.stored() == 0
 
 
 NO_TASKS = [
@@ -175,25 +187,27 @@ NO_TASKS = [
 
 
 @pytest.mark.parametrize("end", NO_TASKS)
-async def test_what_no_task_can_be_called_is_no_resource(gateway: Gateway, end: str) -> None:
+@AT_REST
+async def test_what_no_task_can_be_called_is_no_resource(offering: Gateway, end: str) -> None:
     """It is told apart before a statement gets it, which some of it would break."""
     uri = f"asya://tasks/{end}"
-    assert (await ask_in(gateway, "2025-11-25", "resources/read", {"uri": uri}))["error"]["code"] == -32002
+    assert (await ask_in(offering, "2025-11-25", "resources/read", {"uri": uri}))["error"]["code"] == -32002
     if end.isascii():
-        assert (await ask_in(gateway, LATEST, "resources/read", {"uri": uri}))["error"]["code"] == -32602
+        assert (await ask_in(offering, LATEST, "resources/read", {"uri": uri}))["error"]["code"] == -32602
     body = stateless_body("subscriptions/listen", {"notifications": {"resourceSubscriptions": [uri]}})
-    async with open_post(gateway, body, stateless_headers(body)) as response:
+    async with open_post(offering, body, stateless_headers(body)) as response:
         first = await Reader(response).next()
     assert first is not None
     assert first.data["params"]["notifications"] == {}
 
 
-async def test_no_resource_has_a_uri_of_any_length(gateway: Gateway) -> None:
+@AT_REST
+async def test_no_resource_has_a_uri_of_any_length(offering: Gateway) -> None:
     uri = f"crm://eu/customers/{'9' * 9_000}"
-    _, answer = await ask_old(gateway, "resources/read", {"uri": uri})
+    _, answer = await ask_old(offering, "resources/read", {"uri": uri})
     assert answer["error"]["code"] == -32002
     assert len(answer["error"]["data"]["uri"]) < len(uri)
-    assert await gateway.stored() == 0
+    assert await offering.stored() == 0
 
 
 @pytest.mark.parametrize("result", [None, {"contents": []}])
@@ -207,12 +221,13 @@ async def test_a_flow_says_that_there_is_no_such_resource(gateway: Gateway, acto
     }
 
 
-async def test_variables_that_break_the_flows_schema_are_invalid_params(gateway: Gateway) -> None:
-    _, answer = await ask(gateway, "resources/read", {"uri": "crm://mars/customers/many"})
+@AT_REST
+async def test_variables_that_break_the_flows_schema_are_invalid_params(offering: Gateway) -> None:
+    _, answer = await ask(offering, "resources/read", {"uri": "crm://mars/customers/many"})
     assert answer["error"]["code"] == -32602
     assert "- /region" in answer["error"]["message"]
     assert "- /id" in answer["error"]["message"]
-    assert await gateway.stored() == 0
+    assert await offering.stored() == 0
 
 
 async def test_a_failed_flow_is_an_error_with_its_reason(gateway: Gateway, actor: Actor) -> None:

@@ -25,6 +25,7 @@ from tests.support.mcp import (
     stateless_body,
     stateless_headers,
 )
+from tests.support.standing import AT_REST
 from tests.support.waiting import until
 
 WATCHED: dict[str, Any] = {
@@ -40,9 +41,10 @@ SHELF: dict[str, Any] = {
 FLOWS = [*TOOLS, *OFFERS, WATCHED, SHELF]
 
 
-@pytest.fixture(autouse=True)
-def _offered(gateway: Gateway) -> None:
+@pytest.fixture
+def gateway(gateway: Gateway) -> Gateway:
     serve_tools(gateway, FLOWS, 2)
+    return gateway
 
 
 class Heard:
@@ -121,8 +123,9 @@ async def test_a_change_is_heard_where_it_shows_and_nowhere_else(gateway: Gatewa
         {"resourceSubscriptions": ["live://prices"] * 101},
     ],
 )
-async def test_a_malformed_filter_is_invalid_params(gateway: Gateway, wanted: dict[str, Any]) -> None:
-    status, answer = await ask(gateway, "subscriptions/listen", {"notifications": wanted})
+@AT_REST
+async def test_a_malformed_filter_is_invalid_params(idle: Gateway, wanted: dict[str, Any]) -> None:
+    status, answer = await ask(idle, "subscriptions/listen", {"notifications": wanted})
     assert (status, answer["error"]["code"]) == (400, -32602)
     assert f"notifications.{next(iter(wanted))}" in answer["error"]["message"]
 

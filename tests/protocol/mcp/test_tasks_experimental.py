@@ -12,6 +12,7 @@ from tests.support.mcp import BOTH, Actor, ask_old, conforms, message, open_post
 from tests.support.mcp_sessions import Stream, connect, replicas
 from tests.support.mcp_tasks import in_background, pause
 from tests.support.principals import Tokens, bearer, closed
+from tests.support.standing import AT_REST
 from tests.support.waiting import until
 
 VERSION = "2025-11-25"
@@ -94,11 +95,12 @@ async def test_an_augmented_call_is_answered_with_a_nested_task_at_once(gateway:
 
 
 @pytest.mark.parametrize("task", [7, [], "yes", {"ttl": "long"}, {"ttl": -1}, {"ttl": True}])
-async def test_a_malformed_augmentation_is_invalid(gateway: Gateway, task: Any) -> None:
-    answer = await augmented(gateway, task=task)
+@AT_REST
+async def test_a_malformed_augmentation_is_invalid(idle: Gateway, task: Any) -> None:
+    answer = await augmented(idle, task=task)
     assert answer["error"]["code"] == -32602
     assert "task" in answer["error"]["message"]
-    assert await gateway.stored() == 0
+    assert await idle.stored() == 0
 
 
 async def test_a_tool_is_called_as_it_says(gateway: Gateway) -> None:
@@ -128,8 +130,9 @@ async def test_older_revisions_ignore_augmentation_and_get_the_result(
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/list", "tasks/cancel"])
 @pytest.mark.parametrize("version", OLDER)
-async def test_older_revisions_have_no_such_methods(gateway: Gateway, method: str, version: str) -> None:
-    _, answer = await ask_old(gateway, method, {"taskId": "t"}, version)
+@AT_REST
+async def test_older_revisions_have_no_such_methods(idle: Gateway, method: str, version: str) -> None:
+    _, answer = await ask_old(idle, method, {"taskId": "t"}, version)
     assert answer["error"]["code"] == -32601
 
 
@@ -298,9 +301,10 @@ async def test_a_task_is_cancelled_before_the_answer_and_once(gateway: Gateway, 
 
 @pytest.mark.parametrize("task_id", [None, 7, "none", "", "a\x00"])
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/cancel"])
-async def test_an_unknown_task_is_invalid_params(gateway: Gateway, method: str, task_id: Any) -> None:
+@AT_REST
+async def test_an_unknown_task_is_invalid_params(idle: Gateway, method: str, task_id: Any) -> None:
     """Protocol Errors: 'Invalid or nonexistent taskId in tasks/get, tasks/result, or tasks/cancel: -32602'."""
-    answer = await old(gateway, method, {"taskId": task_id})
+    answer = await old(idle, method, {"taskId": task_id})
     assert answer["error"]["code"] == -32602
 
 

@@ -33,6 +33,7 @@ from tests.support.mcp_tasks import (
     seen,
     started,
 )
+from tests.support.standing import AT_REST
 from tests.support.waiting import until
 
 METHODS = ["tasks/get", "tasks/update", "tasks/cancel"]
@@ -204,13 +205,14 @@ async def test_a_request_without_the_extension_is_refused_before_its_task_is_loo
 
 @pytest.mark.parametrize("task_id", [None, 7, "", "x" * 256, "a\x00b", "..", ["t"]])
 @pytest.mark.parametrize("method", METHODS)
-async def test_an_invalid_id_is_invalid_params(gateway: Gateway, method: str, task_id: Any) -> None:
+@AT_REST
+async def test_an_invalid_id_is_invalid_params(idle: Gateway, method: str, task_id: Any) -> None:
     """ext-tasks, Protocol Errors: 'Invalid or nonexistent taskId: -32602'."""
     body = stateless_body(method, {"taskId": task_id, "inputResponses": {}}, **{CAPABILITIES: TASKS_DECLARED})
     headers = stateless_headers(body, Mcp_Name=None)
     if isinstance(task_id, str):
         headers["Mcp-Name"] = f"=?base64?{base64.b64encode(task_id.encode()).decode()}?="
-    async with open_post(gateway, body, headers) as response:
+    async with open_post(idle, body, headers) as response:
         answer = await response.json()
     assert (response.status, answer["error"]["code"]) == (400, -32602)
 

@@ -28,6 +28,7 @@ from tests.support.mcp import (
 )
 from tests.support.mcp_tasks import CAPABILITIES, FORMS, ask_with, pause, seen, started
 from tests.support.principals import Tokens, bearer, closed
+from tests.support.standing import AT_REST
 
 EVERYTHING = "mcp:read mcp:invoke"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -142,8 +143,9 @@ async def test_a_client_without_the_extension_is_refused(gateway: Gateway) -> No
 
 
 @pytest.mark.parametrize("ids", ["t", 7, {}, [7], [None], ["t"] * 101])
-async def test_anything_but_a_short_list_of_ids_is_invalid(gateway: Gateway, ids: Any) -> None:
-    status, answer = await ask_with(gateway, "subscriptions/listen", {"notifications": {"taskIds": ids}})
+@AT_REST
+async def test_anything_but_a_short_list_of_ids_is_invalid(idle: Gateway, ids: Any) -> None:
+    status, answer = await ask_with(idle, "subscriptions/listen", {"notifications": {"taskIds": ids}})
     assert (status, answer["error"]["code"]) == (400, -32602)
     assert "notifications.taskIds" in answer["error"]["message"]
 

@@ -28,6 +28,7 @@ from tests.support.mcp import (
 )
 from tests.support.mcp_sessions import connect
 from tests.support.principals import Tokens, bearer
+from tests.support.standing import AT_REST
 
 TAGGED: dict[str, Any] = {"name": "tagged", "entrypoint": "first", "tags": ["sales", "more"], "mcp": {}}
 SECRET: dict[str, Any] = {"name": "secret", "entrypoint": "first", "tags": ["hidden"], "mcp": {}}
@@ -39,9 +40,17 @@ def offer(gateway: Gateway) -> None:
     gateway.app[FLOWS].swap(FlowTable.of(2, flows, sets=SETS))
 
 
-@pytest.fixture(autouse=True)
-def _offered(gateway: Gateway) -> None:
+@pytest.fixture
+def gateway(gateway: Gateway) -> Gateway:
     offer(gateway)
+    return gateway
+
+
+@pytest.fixture
+def offering(standing: Gateway) -> Gateway:
+    """The standing gateway, with the same sets."""
+    offer(standing)
+    return standing
 
 
 async def ask_at(
@@ -70,18 +79,20 @@ async def tools_at(gateway: Gateway, path: str) -> list[str]:
         ("/mcp/sales?flows=shout,person", ["shout"]),
     ],
 )
-async def test_a_set_shows_its_flows(gateway: Gateway, path: str, names: list[str]) -> None:
-    assert await tools_at(gateway, path) == names
+@AT_REST
+async def test_a_set_shows_its_flows(offering: Gateway, path: str, names: list[str]) -> None:
+    assert await tools_at(offering, path) == names
 
 
-async def test_a_set_shows_the_prompts_and_resources_of_its_flows(gateway: Gateway) -> None:
+@AT_REST
+async def test_a_set_shows_the_prompts_and_resources_of_its_flows(offering: Gateway) -> None:
     found = {}
     for method, member, key in (
         ("prompts/list", "prompts", "name"),
         ("resources/list", "resources", "uri"),
         ("resources/templates/list", "resourceTemplates", "uriTemplate"),
     ):
-        _, answer = await ask_at(gateway, "/mcp/sales", method)
+        _, answer = await ask_at(offering, "/mcp/sales", method)
         found[member] = [each[key] for each in answer["result"][member]]
     assert found == {
         "prompts": ["greeting"],
@@ -104,15 +115,16 @@ async def test_a_set_shows_the_prompts_and_resources_of_its_flows(gateway: Gatew
         ),
     ],
 )
+@AT_REST
 async def test_what_is_outside_of_a_set_is_unknown_there(
-    gateway: Gateway, method: str, params: dict[str, Any], expected: str
+    offering: Gateway, method: str, params: dict[str, Any], expected: str
 ) -> None:
-    _, answer = await ask_at(gateway, "/mcp/sales", method, params)
+    _, answer = await ask_at(offering, "/mcp/sales", method, params)
     assert answer["error"]["code"] == -32602
     assert expected in answer["error"]["message"]
     # The error names nothing from outside either.
     assert "person" not in str(answer["error"].get("data", {}))
-    assert await gateway.stored() == 0
+    assert await offering.stored() == 0
 
 
 async def test_tasks_are_bound_to_no_set(gateway: Gateway) -> None:
@@ -125,10 +137,11 @@ async def test_tasks_are_bound_to_no_set(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("path", ["/mcp/nothing", "/mcp/Sales", "/mcp/sales%2Fmore", "/mcp/a%20b"])
 @pytest.mark.parametrize("version", ["2025-11-25", LATEST])
-async def test_an_unknown_set_is_not_found(gateway: Gateway, version: str, path: str) -> None:
+@AT_REST
+async def test_an_unknown_set_is_not_found(offering: Gateway, version: str, path: str) -> None:
     body = stateless_body("tools/list") if version == LATEST else message("tools/list")
     headers = stateless_headers(body) if version == LATEST else {"Accept": BOTH, "MCP-Protocol-Version": version}
-    status, answer = await gateway.post(path, body, headers=headers)
+    status, answer = await offering.post(path, body, headers=headers)
     assert status == 404, answer
 
 
@@ -141,19 +154,21 @@ async def test_an_unknown_set_is_not_found(gateway: Gateway, version: str, path:
         ("flows=" + ",".join(f"f{n}" for n in range(101)), "expected at most 100 names"),
     ],
 )
-async def test_wrong_names_are_refused(gateway: Gateway, query: str, expected: str) -> None:
-    status, answer = await ask_at(gateway, f"/mcp?{query}", "tools/list")
+@AT_REST
+async def test_wrong_names_are_refused(offering: Gateway, query: str, expected: str) -> None:
+    status, answer = await ask_at(offering, f"/mcp?{query}", "tools/list")
     assert (status, answer["error"]["code"]) == (400, -32600)
     assert expected in answer["error"]["message"]
 
 
 @pytest.mark.parametrize("version", ["2025-11-25", LATEST])
-async def test_a_url_that_names_unknown_flows_only_is_an_error_that_names_them(gateway: Gateway, version: str) -> None:
+@AT_REST
+async def test_a_url_that_names_unknown_flows_only_is_an_error_that_names_them(offering: Gateway, version: str) -> None:
     hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
     for method in ("server/discover" if version == LATEST else "initialize", "tools/list", "prompts/list"):
         body = stateless_body(method) if version == LATEST else message(method, hello)
         headers = stateless_headers(body) if version == LATEST else {"Accept": BOTH, "MCP-Protocol-Version": version}
-        _, answer = await gateway.post("/mcp?flows=nope,no-such-flow", body, headers=headers)
+        _, answer = await offering.post("/mcp?flows=nope,no-such-flow", body, headers=headers)
         assert answer["error"]["code"] == -32602
         assert answer["error"]["message"].endswith("offer nothing here: no-such-flow, nope")
 
@@ -170,9 +185,10 @@ async def test_a_name_that_is_unknown_beside_others_is_told(closed: Gateway) -> 
     assert "sh.asya/unknownFlows" not in answer["result"].get("_meta", {})
 
 
-async def test_a_batch_belongs_to_its_set(gateway: Gateway) -> None:
+@AT_REST
+async def test_a_batch_belongs_to_its_set(offering: Gateway) -> None:
     batch = [message("tools/list"), message("tools/call", {"name": "person", "arguments": {"n": 1}}, 2)]
-    _, answers = await gateway.post("/mcp/sales", batch, headers={"Accept": BOTH})
+    _, answers = await offering.post("/mcp/sales", batch, headers={"Accept": BOTH})
     assert [tool["name"] for tool in answers[0]["result"]["tools"]] == ["shout", "tagged"]
     assert answers[1]["error"]["message"] == "Unknown tool: person"
 
