@@ -154,7 +154,9 @@ async def test_a_leader_of_any_name_gets_its_epoch(served: Served) -> None:
     ],
 )
 @AT_REST
-async def test_bad_input_names_the_field_and_changes_nothing(standing: Served, path: str, body: Any, field: str) -> None:
+async def test_bad_input_names_the_field_and_changes_nothing(
+    standing: Served, path: str, body: Any, field: str
+) -> None:
     status, answer = await standing.gateway.post(path, body)
     assert (status, answer["error"].get("field")) == (400, field)
     assert (await standing.pod.store.read()).generation == 0

@@ -35,7 +35,7 @@ async def gateway(database_url: str) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-def asking(standing: Gateway) -> Gateway:
+def asking_gateway(standing: Gateway) -> Gateway:
     """The standing gateway, with tools that ask."""
     serve_tools(standing, TOOLS)
     return standing
@@ -179,15 +179,15 @@ async def test_content_that_breaks_the_form_is_asked_again_with_the_reason(gatew
 )
 @AT_REST
 async def test_a_response_of_the_wrong_type_is_refused_with_its_name(
-    asking: Gateway, responses: Any, where: str
+    asking_gateway: Gateway, responses: Any, where: str
 ) -> None:
     """patterns/mrtr, "Error Handling": "Servers SHOULD validate that the data provided by the client is a valid
     InputResponses object"."""
-    error = await error_of(asking, "several", inputResponses=responses)
+    error = await error_of(asking_gateway, "several", inputResponses=responses)
     assert error["code"] == -32602
     assert error["message"].startswith(f"{where}: ")
     assert ": expected " in error["message"]
-    assert await asking.stored() == 0
+    assert await asking_gateway.stored() == 0
 
 
 async def test_only_inputs_whose_capability_is_declared_are_asked(gateway: Gateway, actor: Actor) -> None:
@@ -213,11 +213,11 @@ async def test_only_inputs_whose_capability_is_declared_are_asked(gateway: Gatew
 )
 @AT_REST
 async def test_a_client_that_can_be_asked_nothing_is_told_what_it_lacks(
-    asking: Gateway, name: str, capabilities: Any, required: Any
+    asking_gateway: Gateway, name: str, capabilities: Any, required: Any
 ) -> None:
     """basic, "Error Codes": MissingRequiredClientCapability, with requiredCapabilities as a ClientCapabilities object;
     HTTP 400."""
-    status, answer = await ask_tool(asking, name, capabilities=capabilities)
+    status, answer = await ask_tool(asking_gateway, name, capabilities=capabilities)
     assert (status, answer["error"]["code"]) == (400, -32021)
     assert answer["error"]["data"] == {"requiredCapabilities": required}
     conforms(answer, "MissingRequiredClientCapabilityError")
@@ -332,10 +332,12 @@ class TestStates:
         ids=["more", "padding", "less", "last", "first", "middle", "empty", "huge", "null", "number", "object", "odd"],
     )  # fmt: skip
     @AT_REST
-    async def test_a_changed_state_is_refused(self, asking: Gateway, change: Any) -> None:
+    async def test_a_changed_state_is_refused(self, asking_gateway: Gateway, change: Any) -> None:
         """patterns/mrtr: servers "MUST reject state that fails verification"."""
-        state = change(await self.state(asking))
-        assert await error_of(asking, "name", inputResponses={"user_name": ALICE}, requestState=state) == INVALID
+        state = change(await self.state(asking_gateway))
+        assert (
+            await error_of(asking_gateway, "name", inputResponses={"user_name": ALICE}, requestState=state) == INVALID
+        )
 
     async def test_a_state_is_of_one_flow_and_its_arguments(self, gateway: Gateway) -> None:
         """patterns/mrtr: "rejecting state presented on a request that does not match"."""
