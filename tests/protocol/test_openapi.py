@@ -54,7 +54,7 @@ async def test_the_application_keeps_what_it_describes(database_url: str, tmp_pa
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"),
             *(gateway.url + "/openapi.json", "--phases", "examples,coverage,fuzzing", "--max-examples", "8"),
-            *("--request-timeout", "1", "--generation-database", "none", "--seed", "7", "--no-color"),
+            *("--request-timeout", "10", "--generation-database", "none", "--seed", "7", "--no-color"),
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -3,6 +3,7 @@ that nothing is, so that an index of what is open looks like the cheapest way to
 
 import pytest
 
+from asya_gateway.storage.tasks import aiming
 from tests.integration.storage.test_plans_and_schema import (
     ONE_BATCH,
     ONE_STATEMENT,
@@ -74,6 +75,8 @@ async def test_plans_made_when_everything_had_ended_stay_good_when_much_is_open(
     with counted_blocks(monkeypatch) as single:
         await one_life_of_everything(still)
         await clients(still)
+    # It counts what an owner has, and stops at what an owner may have.
+    single.apart(aiming.OPEN_OF_OWNERS).check(aiming.CAP)
     single.check(ONE_STATEMENT)
     with counted_blocks(monkeypatch) as batch:
         await batches_of_everything(still)

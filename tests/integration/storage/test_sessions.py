@@ -22,6 +22,7 @@ from asya_transports.postgres.lease_keeper import LeaseKeeper
 from asya_transports.postgres.pool import QUEUE_SESSION, ConnectionPool
 from asya_transports.postgres.sessions import Sessions
 from asya_transports.postgres.settings import PostgresSettings
+from asya_transports.postgres.standbys import WatchedConnection
 from asya_transports.postgres.transport import PostgresTransport
 from servers.databases import execute
 from servers.pgbouncer import PgBouncer
@@ -127,7 +128,7 @@ async def test_settings_that_a_pooler_forgets_are_named_at_the_start(
     database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def forgetful(self: Sessions, *_: object, **options: object) -> object:
-        return await asyncpg.connect(self._dsn.url(self._dsn.hosts()[0]))
+        return await asyncpg.connect(self._dsn.url(self._dsn.hosts()[0]), connection_class=WatchedConnection)
 
     monkeypatch.setattr(Sessions, "connect", forgetful)
     with caplog.at_level(logging.WARNING):
