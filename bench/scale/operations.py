@@ -11,15 +11,15 @@ import asyncpg
 
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.conversation_lists import ConversationFilter
-from asya_gateway.domain.destinations import Busy, Destination, Settled
+from asya_gateway.domain.destinations import DeliveryCapacity, DeliveryProgress, Destination
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import TaskFilter, Terms
 from asya_gateway.domain.reports import Claim
 from asya_gateway.domain.sessions.ports import InboxMessage, OpenCall, SessionTask
-from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
+from asya_gateway.domain.sessions.session import NewSession, SessionId, SessionTransport
 from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.a2a.lists import PostgresConversationLists
-from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.leases import PostgresDeliveries
 from asya_gateway.storage.coalescer import Limits
@@ -202,7 +202,7 @@ async def _lists(running: Running, costs: Costs, owner: str, talk: str) -> None:
 
 async def _deliveries(running: Running, costs: Costs) -> None:
     database, task_id = running.storage.database, await running.create()
-    announcing = Announcing(running.storage.bell)
+    announcing = DestinationAnnouncements(running.storage.bell)
     destinations = PostgresDestinations(database, announcing)
     queue = PostgresDeliveries(
         database, announcing, channels=["a2a"], per_host=8, per_owner=64, limits=Limits(), longest=10.0
@@ -211,12 +211,15 @@ async def _deliveries(running: Running, costs: Costs) -> None:
         await destinations.put(Destination(task_id, "a2a", "x", "", "https://e.example/", task_id, {}))
     await running.tasks.report(progress(task_id))
     with costs.of("push: lease of a task that has changed"):
-        leased = await queue.lease([task_id], Busy(), 100)
+        leased = await queue.lease([task_id], DeliveryCapacity(), 100)
     with costs.of("push: poll for what lags"):
-        await queue.lease(None, Busy(), 100)
+        await queue.lease(None, DeliveryCapacity(), 100)
     with costs.of("push: settle"):
         await asyncio.gather(
-            *(queue.settle(Settled(each.key, each.lease, 2, "running", release=True, done=True)) for each in leased)
+            *(
+                queue.settle(DeliveryProgress(each.key, each.lease, 2, "running", release=True, done=True))
+                for each in leased
+            )
         )
     with costs.of("push: measure the lag"):
         await queue.lag()
@@ -226,7 +229,7 @@ async def _deliveries(running: Running, costs: Costs) -> None:
 
 async def _sessions(running: Running, costs: Costs) -> None:
     parts, request = running.storage.sessions.parts, bytes(range(16))
-    session = NewSession(SessionId.new().key, Transport.HTTP, "o1", revision="2025-11-25")
+    session = NewSession(SessionId.new().key, SessionTransport.HTTP, "o1", revision="2025-11-25")
     with costs.of("session: create"):
         await parts.sessions.create(session)
     with costs.of("session: find"):

@@ -33,7 +33,7 @@ class PullPolicy(StrEnum):
     NEVER = "Never"
 
 
-class Part(BaseModel):
+class SpecPart(BaseModel):
     """Shared configuration: camelCase on the wire; fields of other versions are kept and are never an error."""
 
     model_config = ConfigDict(
@@ -41,7 +41,7 @@ class Part(BaseModel):
     )
 
 
-class EnvVar(Part):
+class EnvVar(SpecPart):
     """One environment variable of a container."""
 
     name: str = Field(min_length=1)
@@ -49,7 +49,7 @@ class EnvVar(Part):
     value_from: Document | None = None
 
 
-class SidecarImage(Part):
+class SidecarImage(SpecPart):
     """An image given in parts."""
 
     repository: str = Field(min_length=1)
@@ -62,7 +62,7 @@ class SidecarImage(Part):
         return f"{self.repository}:{self.tag}" if self.tag else self.repository
 
 
-class Sidecar(Part):
+class Sidecar(SpecPart):
     """A third-party sidecar that consumes the queue in place of our worker."""
 
     image: SidecarImage | str | None = None
@@ -71,7 +71,7 @@ class Sidecar(Part):
     resources: Document | None = None
 
 
-class Advanced(Part):
+class Advanced(SpecPart):
     """Advanced settings of the autoscaler."""
 
     restore_to_original_replica_count: bool | None = None
@@ -81,7 +81,7 @@ class Advanced(Part):
     metric_type: str | None = None
 
 
-class Scaling(Part):
+class Scaling(SpecPart):
     """When the autoscaler may change the number of replicas."""
 
     enabled: bool = True
@@ -94,7 +94,7 @@ class Scaling(Part):
     additional_triggers: list[Document] = Field(default_factory=list)
 
 
-class Policy(Part):
+class Policy(SpecPart):
     """How often and how fast a failed message is retried."""
 
     max_attempts: int | None = Field(default=None, ge=1)
@@ -106,14 +106,14 @@ class Policy(Part):
     on_exhausted: list[ActorName] = Field(default_factory=list)
 
 
-class Rule(Part):
+class Rule(SpecPart):
     """Which policy applies to which errors; the first match wins."""
 
     errors: list[str] = Field(min_length=1)
     policy: str = Field(min_length=1)
 
 
-class Resiliency(Part):
+class Resiliency(SpecPart):
     """What happens when the handler fails. Without it there is one attempt."""
 
     actor_timeout: DurationText | None = None
@@ -121,27 +121,27 @@ class Resiliency(Part):
     rules: list[Rule] = Field(default_factory=list)
 
 
-class SecretKey(Part):
+class SecretKey(SpecPart):
     """One key of a Secret as an environment variable."""
 
     key: str = Field(min_length=1)
     env_var: str = Field(min_length=1)
 
 
-class SecretRef(Part):
+class SecretRef(SpecPart):
     """Keys of one Secret as environment variables."""
 
     secret_name: str = Field(min_length=1)
     keys: list[SecretKey]
 
 
-class Mount(Part):
+class Mount(SpecPart):
     """Where a state proxy's files appear to the handler."""
 
     path: str = Field(pattern=r"^/")
 
 
-class Connector(Part):
+class Connector(SpecPart):
     """The container that stores a state proxy's files."""
 
     image: str = Field(min_length=1)
@@ -150,7 +150,7 @@ class Connector(Part):
     resources: Document | None = None
 
 
-class StateProxy(Part):
+class StateProxy(SpecPart):
     """An actor's state, stored by a connector and mounted at a path."""
 
     name: str = Field(min_length=1, max_length=40)
@@ -159,13 +159,13 @@ class StateProxy(Part):
     connector: Connector
 
 
-class Tracing(Part):
+class Tracing(SpecPart):
     """Where the actor sends its traces."""
 
     endpoint: str | None = None
 
 
-class AsyncActorSpec(Part):
+class AsyncActorSpec(SpecPart):
     """Every field of the newest public shape. older_shapes.modernise converts older shapes to it."""
 
     actor: ActorName

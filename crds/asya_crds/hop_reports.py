@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import PlainValidator, WithJsonSchema
 
 from asya_crds.mesh_messages import ClaimMessage, RouteMessage
-from asya_crds.message import Message
+from asya_crds.message import WireMessage
 from asya_crds.message_fields import (
     Attempt,
     Count,
@@ -145,7 +145,7 @@ MessageId = Annotated[int, PlainValidator(integer(1, LARGEST_MESSAGE_ID)), WithJ
 Receipt = Annotated[str, PlainValidator(_receipt), WithJsonSchema({"type": "string", "format": "uuid"})]
 
 
-class QueuesMessage(Message):
+class QueuesMessage(WireMessage):
     """The worker's queues. Mesh hands envelopes on only if these are its own. `place` says where the transport keeps
     the queues, if it has a name for it. After `unroutable_seconds`, an envelope whose queue is still missing fails its
     task: the failure goes to `sump`. Those to `sink` and `sump` wait for their queue."""
@@ -181,7 +181,7 @@ class ChildOfSend(RouteMessage):
     parent_id: Id
 
 
-class SendMessage(Message):
+class SendMessage(WireMessage):
     """An envelope for the queue of actor `to`: `head` is its JSON text without the member `payload`, which is in
     `payload`."""
 
@@ -192,21 +192,21 @@ class SendMessage(Message):
     child: ChildOfSend | None = None
 
 
-class AckMessage(Message):
+class AckMessage(WireMessage):
     """The delivered message of the `postgres` transport, which is acknowledged with the end."""
 
     message: MessageId
     receipt: Receipt
 
 
-class EndsMessage(Message):
+class EndsMessage(WireMessage):
     """The envelope at index `send` goes to x-sink as the task's success. `actor` is the last one of its route."""
 
     send: Count
     actor: Id | None = None
 
 
-class LogMessage(Message):
+class LogMessage(WireMessage):
     """The log's entry of a hop that has completed."""
 
     message: Text | None = None
@@ -227,7 +227,7 @@ class EndMessage(RouteMessage):
     parts: Attempt | None = None
 
 
-class PartMessage(Message):
+class PartMessage(WireMessage):
     """kind `part`: some envelopes of an end, the part with this number from 0."""
 
     id: Id
@@ -236,7 +236,7 @@ class PartMessage(Message):
     sends: tuple[SendMessage, ...] = ()
 
 
-class BeginAnswer(Message):
+class BeginAnswer(WireMessage):
     """The answer to a begin or to an `alive`. A task that is not `known` has no claim: the worker works and sends
     without further reports. `remaining_seconds` counts to the task's deadline by the database's clock. With `done`,
     there may also be `frames`."""
@@ -247,14 +247,14 @@ class BeginAnswer(Message):
     remaining_seconds: float | None = None
 
 
-class EndAnswer(Message):
+class EndAnswer(WireMessage):
     """The answer to an end or to a part."""
 
     outcome: EndOutcome
     reason: Yours | None = None
 
 
-class ReportError(Message):
+class ReportError(WireMessage):
     """Mesh could not take this report: the status that it would have had by itself, and what was expected."""
 
     status: Attempt
@@ -263,7 +263,7 @@ class ReportError(Message):
     retry_after: Measure | None = None
 
 
-class CrewMessage(Message):
+class CrewMessage(WireMessage):
     """POST /mesh/crews/heartbeat: a crew runs and takes the messages of the actor `sink`. With `hooks` it needs each of
     them. `leaving`: it ends."""
 
@@ -273,7 +273,7 @@ class CrewMessage(Message):
     leaving: Flag = False
 
 
-class CrewAnswer(Message):
+class CrewAnswer(WireMessage):
     """The announcement is stored. It holds for a few times `every_seconds`."""
 
     status: Literal["ok"] = "ok"

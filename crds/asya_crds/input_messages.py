@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from asya_crds.answers import InputMethod
 from asya_crds.links import LONGEST_LINK, check_link
-from asya_crds.message import InvalidMessage, Message, read
+from asya_crds.message import InvalidMessage, WireMessage, read
 from asya_crds.message_fields import LARGEST_INTEGER, Object, Text, integer
 
 MAX_INPUTS = 16
@@ -76,7 +76,7 @@ Method = Annotated[InputMethod, PlainValidator(_method), WithJsonSchema(_METHOD_
 Key = Annotated[str, PlainValidator(_key), WithJsonSchema({"type": "string", "pattern": KEY_PATTERN})]
 
 
-class InputMessage(Message):
+class InputMessage(WireMessage):
     """One input: `params` are those of the method in MCP. The answer goes to `payload_key`, a path in the payload, by
     default /<key>."""
 
@@ -89,7 +89,7 @@ _INPUTS_SCHEMA = {"minProperties": 1, "maxProperties": MAX_INPUTS}
 Inputs = Annotated[dict[Key, InputMessage] | None, BeforeValidator(_inputs), Field(json_schema_extra=_INPUTS_SCHEMA)]
 
 
-class FormParams(Message):
+class FormParams(WireMessage):
     """elicitation/create with a form (schema ElicitRequestFormParams)."""
 
     mode: Literal["form"] = "form"
@@ -97,7 +97,7 @@ class FormParams(Message):
     requested: Annotated[dict[str, Any], PlainValidator(_flat_object)] = Field(alias="requestedSchema")
 
 
-class UrlParams(Message):
+class UrlParams(WireMessage):
     """elicitation/create at a URL (schema ElicitRequestURLParams)."""
 
     mode: Literal["url"]
@@ -105,14 +105,14 @@ class UrlParams(Message):
     url: Link
 
 
-class SamplingMessageParams(Message):
+class SamplingMessageParams(WireMessage):
     """One message of a sampling request. Content may be a list since 2025-11-25."""
 
     role: Literal["user", "assistant"]
     content: Annotated[Any, PlainValidator(_content)]
 
 
-class SamplingParams(Message):
+class SamplingParams(WireMessage):
     """sampling/createMessage (schema CreateMessageRequestParams)."""
 
     messages: Annotated[list[SamplingMessageParams], BeforeValidator(_list_of_objects)]

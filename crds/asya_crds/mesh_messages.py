@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from asya_crds.message import Message
+from asya_crds.message import WireMessage
 from asya_crds.message_fields import (
     Attempt,
     Class,
@@ -29,7 +29,7 @@ from asya_crds.message_fields import (
 from asya_crds.status import ClaimAction, TaskStatus
 
 
-class RouteMessage(Message):
+class RouteMessage(WireMessage):
     """The route of a hop. A null or missing member names no actor; an empty `curr` is past the last actor."""
 
     prev: Names = ()
@@ -37,14 +37,14 @@ class RouteMessage(Message):
     next: Names = ()
 
 
-class OlderRouteMessage(Message):
+class OlderRouteMessage(WireMessage):
     """The route of the older dialect, which comes with the index of the current actor (`current_actor_idx` or
     `current`)."""
 
     actors: Names = ()
 
 
-class ClaimMessage(Message):
+class ClaimMessage(WireMessage):
     """A worker's claim on this hop: the hop's name within the task, the attempt from 1, and the worker's token for this
     one delivery."""
 
@@ -53,7 +53,7 @@ class ClaimMessage(Message):
     claimant: Id
 
 
-class ProgressMessage(Message):
+class ProgressMessage(WireMessage):
     """POST /mesh/{id}/progress: a report of one hop, without its route. `incarnation` counts the answers that the task
     had before."""
 
@@ -65,7 +65,7 @@ class ProgressMessage(Message):
     incarnation: Incarnation | None = None
 
 
-class FinalMessage(Message):
+class FinalMessage(WireMessage):
     """POST /mesh/{id}/final: how the task ended, without its result. Newer sidecars send as `error` what older ones
     call `error_details`."""
 
@@ -81,7 +81,7 @@ class FinalMessage(Message):
     message: Text | None = None
 
 
-class ChildMessage(Message):
+class ChildMessage(WireMessage):
     """POST /mesh: a child of a fan-out, without its route. `ends_itself`: its own crew will report its end."""
 
     id: OwnId
@@ -96,20 +96,20 @@ def _ok(_value: Any) -> str:
     return "ok"
 
 
-class OkAnswer(Message):
+class OkAnswer(WireMessage):
     """The request was accepted."""
 
     status: Literal["ok"] = "ok"
 
 
-class CreatedAnswer(Message):
+class CreatedAnswer(WireMessage):
     """The object is stored, now or by an earlier request."""
 
     status: Literal["created"] = "created"
     id: Text
 
 
-class ActiveAnswer(Message):
+class ActiveAnswer(WireMessage):
     """Whether work on the task makes sense."""
 
     active: bool
@@ -135,7 +135,7 @@ def _positive(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-class BatchOffer(Message):
+class BatchOffer(WireMessage):
     """This mesh takes the reports of hops together (hop_reports.py), at most so many rows and bytes in a request. A
     report counts as one row, and one for each envelope."""
 
@@ -150,7 +150,7 @@ def _offer(value: Any) -> Any:
     return value
 
 
-class ProgressAnswerMessage(Message):
+class ProgressAnswerMessage(WireMessage):
     """The answer to a progress report. `action` and `lease_seconds` (how long the claim holds from now) are present
     only if a claim was sent. `remaining_seconds` counts to the task's deadline by the database's clock and is negative
     after it. `batch` is present only in answers to `received` with a claim.

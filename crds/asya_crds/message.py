@@ -19,7 +19,7 @@ class InvalidMessage(ValueError):
         self.field = field
 
 
-class Message(BaseModel):
+class WireMessage(BaseModel):
     """Unknown fields are ignored, because a newer peer may send more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
@@ -46,16 +46,16 @@ class Message(BaseModel):
 
 
 @cache
-def _defaults(model: type[Message]) -> dict[str, Any]:
+def _defaults(model: type[WireMessage]) -> dict[str, Any]:
     return {name: field.get_default() for name, field in model.model_fields.items() if not field.is_required()}
 
 
 @cache
-def _aliases(model: type[Message]) -> dict[str, str]:
+def _aliases(model: type[WireMessage]) -> dict[str, str]:
     return {name: field.alias or name for name, field in model.model_fields.items()}
 
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=WireMessage)
 
 
 def read(model: type[M], body: Mapping[str, Any]) -> M:
@@ -78,8 +78,8 @@ def spelled(path: Path) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def answer_schema(model: type[Message]) -> dict[str, Any]:
-    """The JSON Schema of an answer that is sent with every field (Message.whole)."""
+def answer_schema(model: type[WireMessage]) -> dict[str, Any]:
+    """The JSON Schema of an answer that is sent with every field (WireMessage.whole)."""
     return schema_of(model, "serialization")
 
 

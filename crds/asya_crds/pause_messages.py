@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, mod
 
 from asya_crds.answers import OnDecline
 from asya_crds.input_messages import Inputs, Link
-from asya_crds.message import Message
+from asya_crds.message import WireMessage
 from asya_crds.message_fields import Id, Text
 
 WAITS_AS = ("paused", "auth_required")
@@ -66,7 +66,7 @@ Declined = Annotated[
 WaitsAs = Annotated[str, PlainValidator(_waits_as), WithJsonSchema({"enum": [*WAITS_AS]})]
 
 
-class QuestionField(Message):
+class QuestionField(WireMessage):
     """One part of the answer. `prompt`, `payload_key`, `required` and `default` are accepted unchecked."""
 
     name: FieldName
@@ -84,7 +84,7 @@ class QuestionField(Message):
 Fields = Annotated[list[QuestionField], BeforeValidator(_list("a list of {name, type}"))]
 
 
-class QuestionMessage(Message):
+class QuestionMessage(WireMessage):
     """`pause_metadata`: what is asked. `schema` is the answer's JSON Schema if the actor gives one; otherwise it is
     built from `fields`. Instead of these two, `inputs` asks several questions, each with a key and an answer of its
     own. `data` is shown to the caller with the question. `url` is where the person answers, or finds out more. `status`

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, InstanceOf, PlainValidator, WithJsonSchema
 
 from asya_crds.flow_problem import FlowProblem
-from asya_crds.message import Message
+from asya_crds.message import WireMessage
 from asya_crds.message_fields import Count, Text, integer
 
 LARGEST_EPOCH = 2**63 - 1
@@ -19,39 +19,39 @@ def _listed(value: Any) -> Any:
     return [] if value is None else value
 
 
-class AnnounceMessage(Message):
+class AnnounceMessage(WireMessage):
     """POST /mesh/registry/epoch."""
 
     leader: Text | None = None
 
 
-class AnnounceAnswer(Message):
+class AnnounceAnswer(WireMessage):
     """The epoch under which this operator leads."""
 
     epoch: Epoch
 
 
-class HeartbeatMessage(Message):
+class HeartbeatMessage(WireMessage):
     """POST /mesh/registry/heartbeat: the operator is alive."""
 
     epoch: Epoch
 
 
-class HeartbeatAnswer(Message):
+class HeartbeatAnswer(WireMessage):
     """The row's generation."""
 
     epoch: Epoch
     generation: Number
 
 
-class KeptFlow(Message):
+class KeptFlow(WireMessage):
     """A flow of a source that the operator could not read. The row's earlier flow stays in force."""
 
     name: Text
     source: Text
 
 
-class PushAnswer(Message):
+class PushAnswer(WireMessage):
     """The result of a push: the generation, the flows that gateways of this version serve, those that they leave out,
     and why. An older mesh does not send `problems` and `kept`."""
 
@@ -63,7 +63,7 @@ class PushAnswer(Message):
     kept: Annotated[list[KeptFlow], BeforeValidator(_listed)] = Field(default_factory=list)
 
 
-class PodMessage(Message):
+class PodMessage(WireMessage):
     """A live pod; `heartbeat_age` in seconds by the database's clock."""
 
     name: Text
@@ -72,7 +72,7 @@ class PodMessage(Message):
     heartbeat_age: Seconds = 0.0
 
 
-class RegistryAnswer(Message):
+class RegistryAnswer(WireMessage):
     """GET /mesh/registry. `operator_age`: seconds since the operator's last heartbeat, null if there was none;
     `programmed`: whether every live serving pod serves the generation."""
 

@@ -23,6 +23,10 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
+class SettingsError(ValueError):
+    """Variables of a program are missing or invalid; the text names each of them."""
+
+
 def parse_switch(value: Any) -> bool:
     """True or false in the usual spellings; an empty text is false."""
     if isinstance(value, bool):

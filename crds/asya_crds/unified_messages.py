@@ -6,7 +6,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from asya_crds.durations import parse_duration
 from asya_crds.mesh_messages import FINAL_STATUSES
-from asya_crds.message import Message
+from asya_crds.message import WireMessage
 from asya_crds.message_fields import Object
 from asya_crds.status import HopState, TaskStatus
 
@@ -41,7 +41,7 @@ EventStatus = Annotated[Any, WithJsonSchema({"enum": [*EVENT_STATUSES]})]
 Timeout = Annotated[float | None, PlainValidator(_timeout), WithJsonSchema(_TIMEOUT_SCHEMA)]
 
 
-class EventMessage(Message):
+class EventMessage(WireMessage):
     """POST /api/v1/mesh/{id}/events: With a status, `data` is the rest of a progress or final report; with a live
     event, it is any value."""
 
@@ -50,7 +50,7 @@ class EventMessage(Message):
     data: Any = None
 
 
-class OneActorMessage(Message):
+class OneActorMessage(WireMessage):
     """POST /api/v1/mesh: a task for the single actor that the query names."""
 
     payload: Any = None
@@ -58,7 +58,7 @@ class OneActorMessage(Message):
     timeout: Timeout = Field(default=None)
 
 
-class IdAnswer(Message):
+class IdAnswer(WireMessage):
     """The new task's id."""
 
     id: str

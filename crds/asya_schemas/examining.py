@@ -16,7 +16,7 @@ Examined = tuple[Sequence[Violation], str]
 """The violations, and the value's JSON text ("" if there are violations)."""
 
 
-class Examiner:
+class SchemaChecker:
     """Keeps the promise of asya_gateway.domain.ports.Examiner."""
 
     def __init__(self, offload: Offload) -> None:

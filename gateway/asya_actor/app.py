@@ -17,7 +17,7 @@ from asya_actor.handlers.ending import ended_by_signals
 from asya_actor.handlers.loading import Handler, HandlerNotFound, load_handler
 from asya_actor.mesh.client import MeshClient
 from asya_actor.runtime import ActorRuntime
-from asya_actor.settings import CrewSettings, SettingsError, WorkerSettings
+from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_actor.state.connector import Connectors
 from asya_actor.state.mounts import parse_mounts
 from asya_actor.state.patching import Undo, install
@@ -25,6 +25,7 @@ from asya_actor.telemetry.logs import log_to_stderr
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import TracingUnavailable, export_spans
 from asya_crds.listening import CannotListen
+from asya_crds.setting_types import SettingsError
 from asya_transports.bounded import stopped
 from asya_transports.description import TransportSettingsError
 from asya_transports.known import transport_settings

@@ -14,8 +14,8 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge
 
-from asya_actor.giving_back import Answering
-from asya_actor.pacing import Pace
+from asya_actor.giving_back import TrackedDelivery
+from asya_actor.pacing import PrefetchPacing
 from asya_actor.publishing import settle
 from asya_actor.slots import Slot, Slots
 from asya_actor.telemetry.metrics import IN_WORK, MESSAGES
@@ -71,7 +71,7 @@ class Consumer:
 
     async def _run(self, stop: asyncio.Event) -> None:
         slots = Slots(self.concurrency)
-        pace = Pace(slots)
+        pace = PrefetchPacing(slots)
         async with self.source(pace.prefetch) as stream:
             feeding = asyncio.create_task(self._feed(stream, slots, pace), name=f"consume-{self.name}")
             stopping = asyncio.create_task(stop.wait())
@@ -87,7 +87,7 @@ class Consumer:
                 pace.stop()
                 await self._cancelled(stopping, feeding, *self._running)
 
-    async def _feed(self, stream: AsyncGenerator[Delivery], slots: Slots, pace: Pace) -> None:
+    async def _feed(self, stream: AsyncGenerator[Delivery], slots: Slots, pace: PrefetchPacing) -> None:
         while True:
             # The place first: a message that was yielded counts as seen by a handler.
             slot = await slots.take()
@@ -105,7 +105,7 @@ class Consumer:
 
     async def _one(self, taken: Delivery, slot: Slot) -> None:
         outcome = "broken"
-        delivery = Answering(taken)
+        delivery = TrackedDelivery(taken)
         self._in_work.inc()
         try:
             outcome = await self.work(delivery, slot)

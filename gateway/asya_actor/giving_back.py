@@ -16,7 +16,7 @@ PATIENCE = 5.0
 delivery."""
 
 
-class Answering:
+class TrackedDelivery:
     """A delivery that records whether its answer has begun; after that there is nothing to return."""
 
     def __init__(self, delivery: Delivery) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from asya_actor.forwarding import FAILED, SUCCEEDED, destination
-from asya_actor.mesh.lives import End, WireSend
+from asya_actor.mesh.lives import HopEnd, WireSend
 from asya_actor.pausing import BadPause, question_of
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route
@@ -36,7 +36,7 @@ def end_of(
     milliseconds: int | None,
     sink: str,
     sump: str,
-) -> End:
+) -> HopEnd:
     """The end of the task's hop that sends these frames. `texts` are their payloads if they are already encoded.
 
     Children come first. `milliseconds`: the duration in the log's entry; None for a hop that failed, which has none.
@@ -50,7 +50,7 @@ def end_of(
     ends = (index, _last_actor(last)) if _succeeds(last, task_id, sink) else None
     receipt = delivery.receipt
     ack = "" if receipt is None else f'{{"message":{receipt.message},"receipt":"{receipt.receipt}"}}'
-    return End(route, sends, log, ends, ack)
+    return HopEnd(route, sends, log, ends, ack)
 
 
 def _log(milliseconds: int) -> str:

@@ -17,7 +17,7 @@ BUSY_FOR = 0.25
 """Seconds without a begin after which a consumer whose places are all taken returns the messages that it holds."""
 
 
-class Pace:
+class PrefetchPacing:
     """Sets the prefetch of one consumer: one message for each place and for each end that is being stored, and some
     ahead if the handlers are fast."""
 

@@ -20,7 +20,7 @@ class Backoff(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetryPolicy:
     """What to do with a failure. Times in seconds.
 
     `max_attempts` includes the first one. Without it, attempts continue while `max_duration` allows; without both there
@@ -65,7 +65,7 @@ LONGEST_DELAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RetryRule:
     """The policy for these errors. A pattern with a dot is a full name; one without is the last part of a name."""
 
     errors: tuple[str, ...]
@@ -115,14 +115,14 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
-class Resiliency:
+class RetryRules:
     """An actor's rules and policies. The first matching rule names the policy; otherwise it is `default`. Without a
     policy a failure is final."""
 
-    policies: Mapping[str, Policy]
-    rules: Sequence[Rule] = ()
+    policies: Mapping[str, RetryPolicy]
+    rules: Sequence[RetryRule] = ()
 
-    def policy_for(self, failure: Failure) -> Policy | None:
+    def policy_for(self, failure: Failure) -> RetryPolicy | None:
         """The policy for this failure, or None."""
         for rule in self.rules:
             if rule.matches(failure):
@@ -156,7 +156,7 @@ class Resiliency:
         return GiveUp(exhausted=True)
 
 
-def _may_go_on(policy: Policy, attempts: Attempts, next_at: datetime) -> bool:
+def _may_go_on(policy: RetryPolicy, attempts: Attempts, next_at: datetime) -> bool:
     if policy.attempts is not None and attempts.attempt >= policy.attempts:
         return False
     if policy.max_duration is not None and (next_at - attempts.first_at).total_seconds() > policy.max_duration:

@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from asya_actor.resiliency import Backoff, Policy, Rule
+from asya_actor.resiliency import Backoff, RetryPolicy, RetryRule
 from asya_crds.durations import Duration
 from asya_crds.setting_types import OwnActor
 
@@ -23,9 +23,9 @@ class PolicyText(BaseModel):
     jitter: bool = False
     on_exhausted: list[OwnActor] = Field(default_factory=list, alias="onExhausted")
 
-    def policy(self) -> Policy:
+    def policy(self) -> RetryPolicy:
         """The same as plain data."""
-        return Policy(**(self.model_dump() | {"on_exhausted": tuple(self.on_exhausted)}))
+        return RetryPolicy(**(self.model_dump() | {"on_exhausted": tuple(self.on_exhausted)}))
 
 
 class RuleText(BaseModel):
@@ -36,9 +36,9 @@ class RuleText(BaseModel):
     errors: list[str] = Field(min_length=1)
     policy: str
 
-    def rule(self) -> Rule:
+    def rule(self) -> RetryRule:
         """The same as plain data."""
-        return Rule(tuple(self.errors), self.policy)
+        return RetryRule(tuple(self.errors), self.policy)
 
 
 class ResiliencyText(BaseModel):

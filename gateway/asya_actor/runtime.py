@@ -11,7 +11,7 @@ from asya_actor.handlers.threads import HandlerThreads
 from asya_actor.mesh.client import MeshClient
 from asya_actor.mesh.lives import ReportLines
 from asya_actor.mesh.urls import GatewayUrls
-from asya_actor.resiliency import Resiliency
+from asya_actor.resiliency import RetryRules
 from asya_actor.sending import Onward
 from asya_crds.envelope import Envelope
 
@@ -29,7 +29,7 @@ class ActorRuntime:
 
     name: str
     handler: Handler
-    resiliency: Resiliency
+    resiliency: RetryRules
     timeout: float
     threads: HandlerThreads
     client: MeshClient

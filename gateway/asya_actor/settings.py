@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from asya_actor.resiliency import DEFAULT_POLICY, Backoff, Policy, Resiliency
+from asya_actor.resiliency import DEFAULT_POLICY, Backoff, RetryPolicy, RetryRules
 from asya_actor.resiliency_text import PolicyText, RuleText
 from asya_actor.state.mounts import parse_mounts
 from asya_crds import jsontext
@@ -15,6 +15,7 @@ from asya_crds.setting_types import (
     ListenHost,
     Namespace,
     OwnActor,
+    SettingsError,
     Switch,
     WebUrl,
     check_web_url,
@@ -46,10 +47,6 @@ def _decoded(value: Any, empty: Any) -> Any:
     if isinstance(value, str):
         value = jsontext.loads(value) if value.strip() else None
     return empty if value is None else value
-
-
-class SettingsError(ValueError):
-    """Variables are missing or invalid; the text names each of them."""
 
 
 class _Common(BaseSettings):
@@ -196,11 +193,11 @@ class WorkerSettings(_Common):
         return self
 
     @property
-    def resiliency(self) -> Resiliency:
+    def resiliency(self) -> RetryRules:
         """Policies and rules from the newer or the older variables; the newer ones if both are set."""
         if self.resiliency_policies or self.resiliency_rules:
             policies = {name: text.policy() for name, text in self.resiliency_policies.items()}
-            return Resiliency(policies, [text.rule() for text in self.resiliency_rules])
+            return RetryRules(policies, [text.rule() for text in self.resiliency_rules])
         given = (
             self.resiliency_retry_policy or None,
             self.resiliency_retry_max_attempts,
@@ -210,12 +207,12 @@ class WorkerSettings(_Common):
             self.resiliency_retry_jitter,
         )
         if all(value is None for value in given):
-            return Resiliency({})
-        return Resiliency({DEFAULT_POLICY: self._older_policy()})
+            return RetryRules({})
+        return RetryRules({DEFAULT_POLICY: self._older_policy()})
 
-    def _older_policy(self) -> Policy:
+    def _older_policy(self) -> RetryPolicy:
         initial, longest = self.resiliency_retry_initial_interval, self.resiliency_retry_max_interval
-        return Policy(
+        return RetryPolicy(
             max_attempts=self.resiliency_retry_max_attempts or 3,
             backoff=Backoff(self.resiliency_retry_policy or Backoff.EXPONENTIAL),
             initial_delay=1.0 if initial is None else initial,

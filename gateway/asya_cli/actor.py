@@ -28,8 +28,9 @@ def actor(
     (docs/settings.md); options override them.
     """
     from asya_actor.app import main
-    from asya_actor.settings import SettingsError, crew_settings
+    from asya_actor.settings import crew_settings
     from asya_cli.errors import UsageProblem
+    from asya_crds.setting_types import SettingsError
 
     given = {"actor_name": name, "handler": handler, "actor_concurrency": concurrency, "actor_processes": processes}
     values = {key: value for key, value in given.items() if value is not None}

@@ -9,7 +9,7 @@ LONGEST_TOKEN = 15 * 1024
 """What gateways read (asya_gateway.protocols.http.credentials), because longer headers do not reach them."""
 
 
-class Held(Enum):
+class TokenSource(Enum):
     """How a token was given, for what is said if it is refused."""
 
     NOTHING = auto()
@@ -22,7 +22,7 @@ class Held(Enum):
 class Bearer(Protocol):
     """Gives the token of each request."""
 
-    held: Held
+    held: TokenSource
 
     async def token(self) -> str:
         """The token to send, "" for none. Raises CliError if there was one that has ended."""
@@ -38,7 +38,7 @@ class GivenToken:
 
     def __init__(self, token: str) -> None:
         self._token = token
-        self.held = Held.TOKEN if token else Held.NOTHING
+        self.held = TokenSource.TOKEN if token else TokenSource.NOTHING
 
     async def token(self) -> str:
         """The token."""

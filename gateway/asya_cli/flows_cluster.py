@@ -12,7 +12,7 @@ from asya_crds.flows_file import content_hash
 from asya_crds.naming import API_VERSION, FLOWS_CONFIGMAP
 from asya_operator.cluster.connection import NoCluster, connect, kubeconfig
 from asya_operator.cluster.rest import APPLY_PATCH, Rest
-from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, Unreachable, Vanished
+from asya_operator.domain.errors import ApiForbidden, Busy, Conflicting, OutsideError, Unreachable, Vanished
 from asya_operator.domain.report import REPORT_ANNOTATION
 
 MANAGER = "asya-cli"
@@ -166,7 +166,7 @@ class FlowsCluster:
                 await asyncio.sleep(LOOK_EVERY)
         except Unreachable as error:
             raise CliError(str(error), ExitCode.UNREACHABLE) from None
-        except Denied as error:
+        except ApiForbidden as error:
             raise CliError(str(error)) from None
         except (Conflicting, Vanished):
             raise

@@ -8,12 +8,13 @@ def operator() -> None:
     """Run the operator: it computes which flows are exposed, pushes them to mesh, and runs actors."""
     from asya_cli.errors import CliError, ExitCode, UsageProblem, cannot_listen
     from asya_crds.listening import CannotListen
+    from asya_crds.setting_types import SettingsError
     from asya_transports.description import TransportSettingsError
 
     try:
         from asya_operator.app import main
         from asya_operator.cluster.connection import NoCluster
-        from asya_operator.settings import SettingsError, operator_settings
+        from asya_operator.settings import operator_settings
     except ModuleNotFoundError as error:
         if error.name not in ("kopf", "kubernetes_asyncio", "jsonschema_rs"):
             raise

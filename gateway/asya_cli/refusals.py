@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from asya_cli.bearers import Held
+from asya_cli.bearers import TokenSource
 from asya_cli.errors import CliError, ExitCode
 from asya_cli.options import follow_up
 from asya_crds import jsontext
@@ -18,12 +18,12 @@ OWN_FIELDS = ("invalid_arguments", "task_not_found")
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
-async def refusal(response: aiohttp.ClientResponse, gateway: str, held: Held) -> CliError:
+async def refusal(response: aiohttp.ClientResponse, gateway: str, held: TokenSource) -> CliError:
     """The error for a response of status 400 or more. `held` is how the request's token was given."""
     return refused(await response.text(errors="replace"), response, gateway, held)
 
 
-def refused(text: str, response: aiohttp.ClientResponse, gateway: str, held: Held) -> CliError:
+def refused(text: str, response: aiohttp.ClientResponse, gateway: str, held: TokenSource) -> CliError:
     """The same for a response whose body was read."""
     error = _error_of(text, response)
     message = _message(error)
@@ -44,26 +44,26 @@ def challenge_of(response: aiohttp.ClientResponse) -> dict[str, str]:
     return dict(_PARAMETER.findall(" ".join(each for each in headers if each.lower().startswith("bearer"))))
 
 
-def _unknown_caller(message: str, gateway: str, held: Held, challenge: dict[str, str]) -> str:
+def _unknown_caller(message: str, gateway: str, held: TokenSource, challenge: dict[str, str]) -> str:
     login = f"`{follow_up('login')}`"
     key = "a key by --token or ASYA_TOKEN (operators make keys with `asya auth key create NAME`)"
     how = f"log in with {login}, or give {key}" if "resource_metadata" in challenge else f"give {key}"
     match held:
-        case Held.NOTHING:
+        case TokenSource.NOTHING:
             return f"{gateway} asks who calls: {how}"
-        case Held.TOKEN:
+        case TokenSource.TOKEN:
             return f"{gateway} refuses the token of --token or ASYA_TOKEN: {message}; {how}"
-        case Held.LOGIN:
+        case TokenSource.LOGIN:
             return f"{gateway} refuses your login: {message}; log in again with {login}"
 
 
 def _too_few_rights(
-    message: str, needed: Sequence[str], owned: Sequence[str], held: Held, challenge: dict[str, str]
+    message: str, needed: Sequence[str], owned: Sequence[str], held: TokenSource, challenge: dict[str, str]
 ) -> str:
     """Both ways ask for what is held, too: neither a key nor a login adds to another one."""
     options = _options({*needed, *owned})
     ways = [f"a key gives them (operators make it with `asya auth key create NAME {options}`)"]
-    if held is Held.LOGIN or (held is Held.NOTHING and "resource_metadata" in challenge):
+    if held is TokenSource.LOGIN or (held is TokenSource.NOTHING and "resource_metadata" in challenge):
         ways.append(f"the login of a person who holds them does (`{follow_up('login')} {options}`)")
     return f"{message}; you hold {' '.join(owned) or 'none'}: {', or '.join(ways)}"
 

@@ -22,13 +22,13 @@ from asya_operator.cluster.rest import Rest
 from asya_operator.domain.errors import Superseded
 from asya_operator.domain.health import Health
 from asya_operator.domain.lease import LeaseTimes
-from asya_operator.domain.ports import Kind
+from asya_operator.domain.ports import WatchedKind
 from asya_operator.domain.resources.common import Surroundings
-from asya_operator.handlers.watching import Watch
-from asya_operator.metrics import Metrics
+from asya_operator.handlers.watching import KopfWatches
+from asya_operator.metrics import OperatorMetrics
 from asya_operator.probes import serve_probes
 from asya_operator.reconcilers.actors import Actors
-from asya_operator.reconcilers.registry_pusher import Pace, RegistryPusher
+from asya_operator.reconcilers.registry_pusher import PushTiming, RegistryPusher
 from asya_operator.reconcilers.sources import Sources
 from asya_operator.reconcilers.statuses import StatusWriter
 from asya_operator.settings import OperatorSettings
@@ -64,7 +64,7 @@ def main(settings: OperatorSettings | None = None) -> int:
 
 async def run(settings: OperatorSettings) -> int:
     """Serve probes, win the election, then work. Raises NoCluster."""
-    health, metrics = Health(), Metrics()
+    health, metrics = Health(), OperatorMetrics()
     rest = Rest(await connect())
     runner, _ = await serve_probes(health, metrics, settings.operator_bind, settings.operator_port)
     times = LeaseTimes(settings.lease_duration, settings.lease_renew_deadline, settings.lease_retry_period)
@@ -83,7 +83,12 @@ async def run(settings: OperatorSettings) -> int:
 
 
 async def _lead(
-    settings: OperatorSettings, rest: Rest, health: Health, metrics: Metrics, election: Election, stop: asyncio.Event
+    settings: OperatorSettings,
+    rest: Rest,
+    health: Health,
+    metrics: OperatorMetrics,
+    election: Election,
+    stop: asyncio.Event,
 ) -> int:
     superseded: list[BaseException] = []
     try:
@@ -108,17 +113,17 @@ async def _lead(
 
 @contextlib.asynccontextmanager
 async def _work(
-    settings: OperatorSettings, rest: Rest, health: Health, metrics: Metrics, election: Election
+    settings: OperatorSettings, rest: Rest, health: Health, metrics: OperatorMetrics, election: Election
 ) -> AsyncIterator[asyncio.Task[None]]:
     cluster = KubernetesCluster(rest, settings.namespace, settings.pod_name)
-    made = (Kind.DEPLOYMENTS, Kind.SCALED_OBJECTS) if settings.run_actors else ()
-    kinds = (Kind.CONFIGMAPS, Kind.FLOWS, Kind.ACTORS, *made)
+    made = (WatchedKind.DEPLOYMENTS, WatchedKind.SCALED_OBJECTS) if settings.run_actors else ()
+    kinds = (WatchedKind.CONFIGMAPS, WatchedKind.FLOWS, WatchedKind.ACTORS, *made)
     sources = Sources(cluster, health, kinds, settings.resync_interval)
     mesh = RegistryClient(settings.mesh_url)
     statuses = StatusWriter(cluster, sources, wrote=metrics.wrote)
-    pace = Pace(settings.push_quiet, settings.push_longest, heartbeat=settings.push_heartbeat)
+    pace = PushTiming(settings.push_quiet, settings.push_longest, heartbeat=settings.push_heartbeat)
     publisher = RegistryPusher(sources, mesh, statuses, metrics, settings.pod_name, lambda: election.leads, pace)
-    watch = Watch(settings.namespace, settings.pod_name, lambda: _login(rest), sources.event, kinds)
+    watch = KopfWatches(settings.namespace, settings.pod_name, lambda: _login(rest), sources.event, kinds)
     _restart_on_new_kinds(watch, sources)
     queues = TransportQueues(_transport(settings), settings.namespace)
     actors = Actors(
@@ -146,11 +151,11 @@ async def _work(
         await queues.close()
 
 
-def _restart_on_new_kinds(watch: Watch, sources: Sources) -> None:
+def _restart_on_new_kinds(watch: KopfWatches, sources: Sources) -> None:
     """Kopf discovers the kinds once, at its start. A kind that appears or vanishes later needs new watches."""
     missing = set(sources.missing)
 
-    def kinds_changed(kind: Kind, name: str | None) -> None:
+    def kinds_changed(kind: WatchedKind, name: str | None) -> None:
         nonlocal missing
         if sources.missing != missing:
             missing = set(sources.missing)

@@ -3,12 +3,12 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from asya_operator.domain.programming import MeshState
-from asya_operator.domain.registry import Outcome
+from asya_operator.domain.registry import ComputedRegistry
 
 SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Metrics:
+class OperatorMetrics:
     """Implements reconcilers/registry_pusher.Watchers."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Metrics:
         self.status_writes = Counter("asya_operator_status_writes", "Statuses written.", ["of"], registry=here)
         self.denied = Gauge("asya_operator_denied", "1 if RBAC denies the request.", ["resource"], registry=here)
 
-    def computed(self, outcome: Outcome, seconds: float) -> None:
+    def computed(self, outcome: ComputedRegistry, seconds: float) -> None:
         self.reconciles.labels("registry", "ok").inc()
         self.compute_seconds.observe(seconds)
         verdicts = [*outcome.resources.values(), *(item.verdict for item in outcome.entries)]

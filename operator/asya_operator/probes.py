@@ -5,10 +5,10 @@ from prometheus_client import generate_latest
 
 from asya_crds.listening import dual_stack_socket, listening
 from asya_operator.domain.health import Health
-from asya_operator.metrics import Metrics
+from asya_operator.metrics import OperatorMetrics
 
 
-async def serve_probes(health: Health, metrics: Metrics, bind: str, port: int) -> tuple[web.AppRunner, int]:
+async def serve_probes(health: Health, metrics: OperatorMetrics, bind: str, port: int) -> tuple[web.AppRunner, int]:
     """Listen; returns the runner to close and the port (a free one if `port` is 0). Raises CannotListen."""
     app = web.Application()
 
@@ -40,7 +40,7 @@ def _ready(health: Health) -> web.Response:
     return web.Response(text="leading\n" if health.leading else "standing by\n")
 
 
-def _metrics(health: Health, metrics: Metrics) -> web.Response:
+def _metrics(health: Health, metrics: OperatorMetrics) -> web.Response:
     metrics.leading.set(1 if health.leading else 0)
     metrics.denied.clear()
     for resource in health.denied:

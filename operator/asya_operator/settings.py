@@ -8,12 +8,17 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from asya_crds.durations import Duration
-from asya_crds.setting_types import ListenHost, Namespace, ObjectName, Switch, VisibleName, WebUrl, explained
+from asya_crds.setting_types import (
+    ListenHost,
+    Namespace,
+    ObjectName,
+    SettingsError,
+    Switch,
+    VisibleName,
+    WebUrl,
+    explained,
+)
 from asya_transports.known import EMBEDDED, check_transport_name
-
-
-class SettingsError(ValueError):
-    """Invalid variables; the text names each of them."""
 
 
 class OperatorSettings(BaseSettings):

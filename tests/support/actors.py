@@ -11,7 +11,7 @@ import aiohttp
 from typing_extensions import override
 
 from asya_actor.app import run_many
-from asya_actor.mesh.client import MeshClient, Offer
+from asya_actor.mesh.client import BatchLimits, MeshClient
 from asya_actor.settings import CrewSettings, WorkerSettings
 from asya_crds import jsontext
 from asya_crds.envelope import Envelope, Route, format_time
@@ -28,16 +28,16 @@ from tests.support.waiting import until
 
 HANDLERS = "tests.support.handlers"
 
-OFFER = Offer(256, 1024 * 1024)
+OFFER = BatchLimits(256, 1024 * 1024)
 FEW_CONNECTIONS = {"db_min_conns": 1, "db_max_conns": 4}
 """A mesh whose parts begin at once opens as many as it may, and each costs the server more than a small test does."""
 
 
-class NoOffers(dict[str, Offer]):
+class NoOffers(dict[str, BatchLimits]):
     """Stays empty."""
 
     @override
-    def __setitem__(self, base: str, offer: Offer) -> None: ...
+    def __setitem__(self, base: str, offer: BatchLimits) -> None: ...
 
 
 @dataclass

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from asya_crds.envelope import Route
 from asya_crds.status import HopState
-from asya_gateway.domain.hop_reports import Ack, BeginReport, EndReport, HopLog, Send, Unroutable
+from asya_gateway.domain.hop_reports import Ack, BeginReport, EndReport, HopLog, Send, UnroutableRule
 from asya_gateway.domain.progress import progress_percent, report_key
 from asya_gateway.domain.reports import ChildAnnouncement, Claim
 from asya_transports.postgres import statements
@@ -33,7 +33,7 @@ def begin(
     return BeginReport(**(values | changes))
 
 
-UNROUTABLE = Unroutable(30.0, "x-sink", "x-sump")
+UNROUTABLE = UnroutableRule(30.0, "x-sink", "x-sump")
 LOG = HopLog("Completed processing in 3ms", 3)
 
 

@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from asya_actor.settings import CrewSettings, WorkerSettings, crew_settings, worker_settings
-from asya_actor.settings import SettingsError as ActorSettingsError
 from asya_cli.environment import read_settings
 from asya_cli.errors import ExitCode, UsageProblem
 from asya_cli.main import app
 from asya_crds.durations import parse_duration
 from asya_crds.setting_types import (
+    SettingsError,
     check_allowed_host,
     check_listen_host,
     check_namespace,
@@ -42,7 +42,6 @@ from asya_gateway.settings.outbound import check_proxy, check_target
 from asya_gateway.settings.sealing import check_seal_key
 from asya_operator.app import queues_settings
 from asya_operator.settings import OperatorSettings, operator_settings
-from asya_operator.settings import SettingsError as OperatorSettingsError
 from asya_transports.description import TransportSettingsError
 from asya_transports.known import DESCRIPTIONS, transport_settings
 
@@ -53,7 +52,7 @@ PROGRAMS: dict[str, tuple[type[BaseModel], Callable[[], Any], dict[str, str]]] =
     "crew": (CrewSettings, crew_settings, {}),
     "operator": (OperatorSettings, operator_settings, {}),
 }
-REFUSALS = (UsageProblem, ActorSettingsError, OperatorSettingsError, TransportSettingsError)
+REFUSALS = (UsageProblem, SettingsError, TransportSettingsError)
 
 NOT_URLS = [
     "asya.example.com",

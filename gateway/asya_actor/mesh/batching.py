@@ -17,7 +17,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from asya_actor.mesh.client import LATER, MeshClient, MeshRefused, MeshUnavailable, Offer
+from asya_actor.mesh.client import LATER, BatchLimits, MeshClient, MeshRefused, MeshUnavailable
 from asya_actor.mesh.signs import Together
 from asya_actor.retry_pauses import FIRST_PAUSE, LONGEST_PAUSE
 from asya_actor.telemetry.metrics import REPORT_RETRIES
@@ -105,7 +105,7 @@ class ReportLine:
         await asyncio.gather(*self._requests, return_exceptions=True)
 
     @property
-    def _offer(self) -> Offer | None:
+    def _offer(self) -> BatchLimits | None:
         return self.client.offers.get(self.base)
 
     def _consider(self) -> None:

@@ -83,7 +83,7 @@ class Timeouts:
     active: float = 2.0
 
 
-class Offer(NamedTuple):
+class BatchLimits(NamedTuple):
     """Mesh takes several reports in one request: at most so many rows and bytes."""
 
     rows: int
@@ -96,9 +96,9 @@ class MeshClient:
     `offers`: by gateway URL, whether it takes several reports in one request.
     """
 
-    def __init__(self, timeouts: Timeouts | None = None, offers: Mapping[str, Offer] | None = None) -> None:
+    def __init__(self, timeouts: Timeouts | None = None, offers: Mapping[str, BatchLimits] | None = None) -> None:
         self._timeouts = timeouts or Timeouts()
-        self.offers: dict[str, Offer] = dict(offers or {})
+        self.offers: dict[str, BatchLimits] = dict(offers or {})
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -233,13 +233,13 @@ def _reason(text: bytes) -> str:
     return text.decode(errors="replace").strip()[:500]
 
 
-def offer_in(answer: Mapping[str, Any]) -> Offer | None:
+def offer_in(answer: Mapping[str, Any]) -> BatchLimits | None:
     """The offer in mesh's answer to `received`; None if there is none that can be understood."""
     found = answer.get("batch")
     if not isinstance(found, Mapping):
         return None
     rows, size = _positive(found.get("rows")), _positive(found.get("bytes"))
-    return None if rows is None or size is None else Offer(rows, size)
+    return None if rows is None or size is None else BatchLimits(rows, size)
 
 
 def _positive(value: object) -> int | None:

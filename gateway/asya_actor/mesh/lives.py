@@ -58,7 +58,7 @@ class WireSend(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class HopEnd:
     """What a hop's end hands to mesh. `ends`: the index of the envelope that is the task's success, and the actor that
     it is due to. `log`, `ack`: JSON texts of the log's entry, and of the message with its receipt; empty for none."""
 
@@ -113,7 +113,7 @@ class Batched:
         self.let_go()
         await self._renewals.quiet()
 
-    async def end(self, end: End) -> EndOutcome:
+    async def end(self, end: HopEnd) -> EndOutcome:
         """Hand the end to mesh; returns when mesh has answered. After YOURS nothing was changed, and the worker sends
         the envelopes itself."""
         try:
@@ -124,7 +124,7 @@ class Batched:
             log.warning("mesh does not end the hop of %s, doing it here: %s", self._reports.envelope.id, refusal)
             return EndOutcome.YOURS
 
-    async def _end(self, end: End) -> EndOutcome:
+    async def _end(self, end: HopEnd) -> EndOutcome:
         *before, last = _parts(end.sends)
         for number, part in enumerate(before):
             outcome = await self._submit(ReportKind.PART, None, part, f',"part":{number}')

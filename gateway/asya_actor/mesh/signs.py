@@ -8,7 +8,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from asya_actor.mesh.client import Offer
+from asya_actor.mesh.client import BatchLimits
 from asya_actor.telemetry.tracing import carried
 
 
@@ -19,7 +19,7 @@ class Together:
 
     base: str
     queues: str
-    offers: "dict[str, Offer]" = field(compare=False)
+    offers: "dict[str, BatchLimits]" = field(compare=False)
 
     def offered(self) -> bool:
         """Whether it still does."""

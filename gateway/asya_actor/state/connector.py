@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from asya_actor.state.mounts import Mount, MountedPath
+from asya_actor.state.mounts import MountedPath, StateMount
 from asya_actor.state.refusals import refusal, unreachable
 from asya_actor.state.transfers import PIECE, ContentReader, Writing
 from asya_crds import jsontext
@@ -36,7 +36,7 @@ class Stat:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class FolderListing:
     """Names in a folder."""
 
     files: tuple[str, ...]
@@ -123,11 +123,11 @@ class Connectors:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place.path)
         return Stat(int(length) if length.isdigit() else 0, folder=not is_file)
 
-    def listing(self, place: MountedPath) -> Listing:
+    def listing(self, place: MountedPath) -> FolderListing:
         """GET with a prefix: the names directly below a folder; may be empty."""
         prefix = f"{place.key}/" if place.key else ""
         answer = self._json("GET", place, f"/keys/?prefix={quote(_encoded(prefix), safe='/')}&delimiter=/")
-        return Listing(_names(answer.get("keys"), prefix), _names(answer.get("prefixes"), prefix))
+        return FolderListing(_names(answer.get("keys"), prefix), _names(answer.get("prefixes"), prefix))
 
     def attributes(self, place: MountedPath) -> list[str]:
         """The names of a key's attributes."""
@@ -186,7 +186,7 @@ class Connectors:
                 raise refusal(place, answer)
         return connection, answer
 
-    def _connection(self, mount: Mount) -> http.client.HTTPConnection:
+    def _connection(self, mount: StateMount) -> http.client.HTTPConnection:
         return _UnixConnection(str(Path(self.folder) / f"{mount.name}.sock"), self.timeout)
 
 

@@ -72,8 +72,8 @@ class Folder:
     def scandir(self, place: MountedPath) -> "Entries":
         """The same as entries."""
         found = self._connectors.listing(place)
-        entries = [Entry(self._connectors, place, name, folder=False) for name in found.files]
-        return Entries(entries + [Entry(self._connectors, place, name, folder=True) for name in found.folders])
+        entries = [FolderEntry(self._connectors, place, name, folder=False) for name in found.files]
+        return Entries(entries + [FolderEntry(self._connectors, place, name, folder=True) for name in found.folders])
 
     def unlink(self, place: MountedPath) -> None:
         """Delete a file."""
@@ -120,7 +120,7 @@ class Folder:
             raise _of_attributes(error) from error
 
 
-class Entry:
+class FolderEntry:
     """The counterpart of os.DirEntry."""
 
     def __init__(self, connectors: Connectors, parent: MountedPath, name: str, *, folder: bool) -> None:
@@ -155,13 +155,13 @@ class Entry:
 class Entries:
     """The counterpart of os.scandir's result: an iterator and a context manager."""
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[FolderEntry]) -> None:
         self._entries = iter(entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[FolderEntry]:
         return self
 
-    def __next__(self) -> Entry:
+    def __next__(self) -> FolderEntry:
         return next(self._entries)
 
     def __enter__(self) -> Self:

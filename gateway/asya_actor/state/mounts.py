@@ -18,7 +18,7 @@ class InvalidMounts(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class StateMount:
     """`path`: absolute, without a trailing slash. `name`: of the connector's socket. `write`: buffered files are sent
     as a whole when they are closed, passthrough ones in pieces."""
 
@@ -31,14 +31,14 @@ class Mount:
 class MountedPath:
     """A path below a mount. `key` is empty for the mount itself; `path` is unchanged."""
 
-    mount: Mount
+    mount: StateMount
     key: str
     path: str
     folder: bool = False
     """Whether the path ends with a slash, so that it can only be a folder."""
 
 
-def parse_mounts(text: str) -> tuple[Mount, ...]:
+def parse_mounts(text: str) -> tuple[StateMount, ...]:
     """`name:path:write=buffered|passthrough`, separated by semicolons. Without the last part it is buffered.
 
     Raises InvalidMounts.
@@ -52,7 +52,7 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
     return tuple(sorted(mounts, key=lambda mount: -len(mount.path)))
 
 
-def _parse_mount(text: str) -> Mount:
+def _parse_mount(text: str) -> StateMount:
     name, _, rest = text.partition(":")
     path, _, options = rest.partition(":")
     if not name or not path or "/" in name or name in (".", ".."):
@@ -63,10 +63,10 @@ def _parse_mount(text: str) -> Mount:
     write = given.pop("write", "buffered")
     if given or write not in ("buffered", "passthrough"):
         raise InvalidMounts(f"{text!r}: expected write=buffered or write=passthrough, got {options!r}")
-    return Mount(name, "/" + posixpath.normpath(path).lstrip("/"), cast("Write", write))
+    return StateMount(name, "/" + posixpath.normpath(path).lstrip("/"), cast("Write", write))
 
 
-def locate(mounts: Sequence[Mount], path: Any) -> MountedPath | None:
+def locate(mounts: Sequence[StateMount], path: Any) -> MountedPath | None:
     """The mounted path, or None for anything else: other paths, file descriptors, None.
 
     Raises PermissionError for a path that begins below a mount but leads out of it, OSError (ENAMETOOLONG), ValueError
@@ -94,5 +94,5 @@ def locate(mounts: Sequence[Mount], path: Any) -> MountedPath | None:
     return MountedPath(mount, key, text, folder=text.endswith(("/", "/.")))
 
 
-def _within(path: str, mount: Mount) -> bool:
+def _within(path: str, mount: StateMount) -> bool:
     return path == mount.path or path.startswith(mount.path + "/")

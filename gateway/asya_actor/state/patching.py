@@ -10,7 +10,7 @@ from typing import Any
 
 from asya_actor.state.connector import Connectors
 from asya_actor.state.folder import Folder
-from asya_actor.state.mounts import Mount, MountedPath, locate
+from asya_actor.state.mounts import MountedPath, StateMount, locate
 from asya_actor.state.opening import open_state
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _SUPPORTS = ("supports_dir_fd", "supports_fd", "supports_follow_symlinks", "supp
 Undo = Callable[[], None]
 
 
-def install(mounts: Sequence[Mount], connectors: Connectors) -> Undo:
+def install(mounts: Sequence[StateMount], connectors: Connectors) -> Undo:
     """Replace the functions in all threads. Import the handlers' modules afterwards, because `from os import stat`
     keeps the function it found. Returns a function that undoes it."""
     folder = Folder(connectors)
@@ -41,7 +41,12 @@ def install(mounts: Sequence[Mount], connectors: Connectors) -> Undo:
 
 
 def _replace(
-    undo: list[Undo], mounts: Sequence[Mount], module: Any, name: str, paths: Sequence[str], ours: Callable[..., Any]
+    undo: list[Undo],
+    mounts: Sequence[StateMount],
+    module: Any,
+    name: str,
+    paths: Sequence[str],
+    ours: Callable[..., Any],
 ) -> None:
     original = getattr(module, name)
     hooked = _hooked(original, mounts, paths, ours)
@@ -55,7 +60,7 @@ def _replace(
 
 
 def _hooked(
-    original: Callable[..., Any], mounts: Sequence[Mount], paths: Sequence[str], ours: Callable[..., Any]
+    original: Callable[..., Any], mounts: Sequence[StateMount], paths: Sequence[str], ours: Callable[..., Any]
 ) -> Callable[..., Any]:
     @functools.wraps(original)
     def hooked(*args: Any, **kwargs: Any) -> Any:
@@ -69,7 +74,7 @@ def _hooked(
 
 
 def _place(
-    mounts: Sequence[Mount], paths: Sequence[str], args: Sequence[Any], kwargs: dict[str, Any]
+    mounts: Sequence[StateMount], paths: Sequence[str], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> MountedPath | None:
     """The first path of the call (its first parameters, with these names) that is below a mount.
 

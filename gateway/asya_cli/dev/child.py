@@ -36,8 +36,8 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, args=(_taken_from_stdin(),), daemon=True).start()
     from asya_actor.app import NothingToRun, run_many
     from asya_actor.loops import run
-    from asya_actor.settings import SettingsError
     from asya_actor.telemetry.logs import log_to_stderr
+    from asya_crds.setting_types import SettingsError
 
     log_to_stderr("warning", "text")
     workers = [settings for actor in spec["actors"] if (settings := _settings_of(actor)) is not None]
@@ -98,7 +98,7 @@ class _Loader:
 
 
 def _settings_of(actor: dict[str, Any]) -> "WorkerSettings | None":
-    from asya_actor.settings import SettingsError
+    from asya_crds.setting_types import SettingsError
 
     try:
         return worker_of(actor)
@@ -110,7 +110,8 @@ def _settings_of(actor: dict[str, Any]) -> "WorkerSettings | None":
 
 def worker_of(actor: dict[str, Any]) -> "WorkerSettings":
     """The settings of one entry of actors.yaml; `resiliency` has the fields of an AsyncActor's."""
-    from asya_actor.settings import SettingsError, worker_settings
+    from asya_actor.settings import worker_settings
+    from asya_crds.setting_types import SettingsError
 
     resiliency = actor.get("resiliency") or {}
     values = {

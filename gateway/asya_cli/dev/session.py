@@ -56,7 +56,7 @@ class Options:
     auth: bool = False
 
 
-class Session:
+class DevSession:
     """The parts of one run."""
 
     def __init__(self, options: Options, port: Port, console: Console) -> None:
@@ -358,13 +358,13 @@ def run_session(options: Options) -> None:
             console.print(told, style="yellow", soft_wrap=True)
         if options.reset:
             shutil.rmtree(data.path / "data", ignore_errors=True)
-        asyncio.run(_main(Session(options, port, console), data, actors))
+        asyncio.run(_main(DevSession(options, port, console), data, actors))
     finally:
         data.release()
         port.release()
 
 
-async def _main(session: Session, data: DataFolder, actors: list[ActorEntry]) -> None:
+async def _main(session: DevSession, data: DataFolder, actors: list[ActorEntry]) -> None:
     if session.port != session.options.port and session.options.port:
         session.view.say("info", f"port {session.options.port} is taken; using {session.port}")
     loop = asyncio.get_running_loop()

@@ -4,9 +4,9 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from asya_cli.bearers import NOBODY, Bearer, Held
+from asya_cli.bearers import NOBODY, Bearer, TokenSource
 from asya_cli.errors import CliError
-from asya_cli.login.store import Login, LoginStore, user_store
+from asya_cli.login.store import Login, LoginFolder, user_store
 from asya_cli.options import follow_up
 
 EARLY = 30.0
@@ -20,9 +20,9 @@ class LoginBearer:
     token works once, and presenting it again later would end the login.
     """
 
-    held = Held.LOGIN
+    held = TokenSource.LOGIN
 
-    def __init__(self, login: Login, store: LoginStore, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, login: Login, store: LoginFolder, now: Callable[[], float] = time.time) -> None:
         self._login, self._store, self._now = login, store, now
 
     async def token(self) -> str:

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import aiohttp
 
 from asya_cli.errors import CliError
-from asya_cli.login.discovery import OFFLINE, Found, Server, discover
+from asya_cli.login.discovery import OFFLINE, DiscoveredGateway, Server, discover
 from asya_cli.login.oauth_http import oauth_session
 from asya_cli.login.redirect import redirect_to_here
-from asya_cli.login.store import Login, LoginStore
+from asya_cli.login.store import Login, LoginFolder
 from asya_cli.login.tokens import Pkce, is_known, redeem, register, revoke
 from asya_crds.readable import readable
 
@@ -33,7 +33,7 @@ class Wishes:
     port: int = 0
 
 
-async def log_in(gateway: str, store: LoginStore, wishes: Wishes, show: Show) -> Login | None:
+async def log_in(gateway: str, store: LoginFolder, wishes: Wishes, show: Show) -> Login | None:
     """Log in and store the tokens. None if the gateway asks nobody who it is. Raises CliError."""
     async with oauth_session() as session:
         found = await discover(session, gateway)
@@ -69,7 +69,7 @@ async def _client(
     return await register(session, server, uri, scope, wishes.registration_token)
 
 
-def _authorization(found: Found, client_id: str, uri: str, scope: str, state: str, pkce: Pkce) -> str:
+def _authorization(found: DiscoveredGateway, client_id: str, uri: str, scope: str, state: str, pkce: Pkce) -> str:
     """The URL of the authorization request (RFC 6749, section 4.1.1; RFC 7636; RFC 8707)."""
     server = found.server
     if server.offline and OFFLINE not in scope.split():

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from asya_cli.bearers import Held
+from asya_cli.bearers import TokenSource
 from asya_cli.errors import CliError
 from asya_cli.login.oauth_http import check_protected, get_document
 from asya_cli.options import unreachable
@@ -36,7 +36,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DiscoveredGateway:
     """What a gateway asks of its callers, and who gives it."""
 
     resource: str
@@ -45,7 +45,7 @@ class Found:
     server: Server
 
 
-async def discover(session: aiohttp.ClientSession, gateway: str) -> Found | None:
+async def discover(session: aiohttp.ClientSession, gateway: str) -> DiscoveredGateway | None:
     """None if the gateway asks nobody who it is. Raises CliError."""
     check_protected(gateway, "--url or ASYA_URL")
     try:
@@ -54,14 +54,14 @@ async def discover(session: aiohttp.ClientSession, gateway: str) -> Found | None
                 return None
             challenge = challenge_of(response)
             if response.status != HTTPStatus.UNAUTHORIZED or "resource_metadata" not in challenge:
-                raise await refusal(response, gateway, Held.NOTHING)
+                raise await refusal(response, gateway, TokenSource.NOTHING)
     except (aiohttp.ClientConnectionError, TimeoutError) as error:
         raise unreachable(gateway) from error
     url = check_protected(urljoin(gateway, challenge["resource_metadata"]), "resource_metadata")
     document = await _document(session, url)
     resource = _resource(document, gateway)
     server = await _server(session, _issuer(document, url))
-    return Found(resource, challenge.get("scope", ""), server)
+    return DiscoveredGateway(resource, challenge.get("scope", ""), server)
 
 
 def _resource(document: dict[str, Any], gateway: str) -> str:

@@ -2,11 +2,11 @@
 
 from asya_cli.errors import CliError
 from asya_cli.login.oauth_http import oauth_session
-from asya_cli.login.store import LoginStore
+from asya_cli.login.store import LoginFolder
 from asya_cli.login.tokens import revoke
 
 
-async def log_out(gateway: str, store: LoginStore) -> bool:
+async def log_out(gateway: str, store: LoginFolder) -> bool:
     """Revoke and forget the login; False if there was none. It is forgotten even if it cannot be revoked. Raises
     CliError then."""
     async with store.locked():

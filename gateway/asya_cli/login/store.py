@@ -38,7 +38,7 @@ class Login:
     """Unix seconds, by this machine's clock."""
 
 
-class LoginStore:
+class LoginFolder:
     """The logins in a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -112,12 +112,12 @@ class LoginStore:
         return self._folder / f"{host}-{hashlib.sha256(gateway.encode()).hexdigest()[:16]}.json"
 
 
-def user_store() -> LoginStore:
+def user_store() -> LoginFolder:
     """This user's logins: below $XDG_STATE_HOME (XDG Base Directory specification), else below the home folder."""
     base = Path(os.environ.get("XDG_STATE_HOME") or "")
     if not base.is_absolute():
         base = Path.home() / ".local" / "state"
-    return LoginStore(base / "asya" / "logins")
+    return LoginFolder(base / "asya" / "logins")
 
 
 def _login_of(found: object, gateway: str) -> Login | None:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from asya_cli.errors import CliError
-from asya_cli.login.discovery import Found, Server
+from asya_cli.login.discovery import DiscoveredGateway, Server
 from asya_cli.login.oauth_http import OAuthRefused, post_form, post_json
 from asya_cli.login.store import Login
 
@@ -71,7 +71,12 @@ async def is_known(session: aiohttp.ClientSession, server: Server, client_id: st
 
 
 async def redeem(
-    session: aiohttp.ClientSession, found: Found, gateway: str, client_id: str, form: dict[str, str], scope: str
+    session: aiohttp.ClientSession,
+    found: DiscoveredGateway,
+    gateway: str,
+    client_id: str,
+    form: dict[str, str],
+    scope: str,
 ) -> Login:
     """Exchange a code (RFC 6749, section 4.1.3); `form` has the code, the redirect URI and the verifier. Raises
     CliError."""

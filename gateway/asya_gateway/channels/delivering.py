@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from asya_crds.status import UpdateKind
 from asya_gateway.channels.pacing import given_up, pause
-from asya_gateway.channels.slots import Slots
+from asya_gateway.channels.slots import DeliverySlots
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.destinations import (
     REVOKED,
     Channel,
+    DeliveryOutcome,
+    DeliveryProgress,
     DeliveryQueue,
     HostSays,
     Lagging,
     LogPage,
-    Outcome,
-    Settled,
 )
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
 from asya_gateway.domain.identity.principals import MESH
@@ -40,10 +40,10 @@ class Tools:
     clock: Clock
     revoked: Callable[[Iterable[str]], bool]
     observer: Observer
-    slots: Slots
+    slots: DeliverySlots
 
 
-class Delivery:
+class DestinationDelivery:
     """One leased destination with the entries that it lacks."""
 
     def __init__(self, tools: Tools, channel: Channel, lagging: Lagging) -> None:
@@ -70,7 +70,7 @@ class Delivery:
             # Perhaps only this process does not know the key, as one whose file of keys is older. What was revoked for
             # certain may have been so while no process ran that would have been told.
             certain = await tools.queue.revoked(self._at.revocables)
-            await self._failed(Outcome(REVOKED, permanent=certain))
+            await self._failed(DeliveryOutcome(REVOKED, permanent=certain))
             return
         async with tools.slots.turn(self._at.host) as granted:
             if granted:
@@ -114,7 +114,7 @@ class Delivery:
                 return
         await self._settle(release=True, done=_ends(updates))
 
-    async def _sent(self, update: TaskUpdate) -> Outcome:
+    async def _sent(self, update: TaskUpdate) -> DeliveryOutcome:
         tools = self._tools
         try:
             with tools.budget.scope():
@@ -124,12 +124,12 @@ class Delivery:
         except Exception:
             # An entry that cannot be rendered must not be tried without a pause.
             log.exception("a delivery of task %s failed", self._at.task_id)
-            outcome = Outcome("the gateway could not make the notification")
+            outcome = DeliveryOutcome("the gateway could not make the notification")
         if outcome.problem is None:
             tools.observer.delivered(self._channel.name, max(0.0, tools.clock() - update.at.timestamp()))
         return outcome
 
-    async def _failed(self, outcome: Outcome) -> None:
+    async def _failed(self, outcome: DeliveryOutcome) -> None:
         self._attempts += 1
         reason = given_up(outcome, self._failing)
         if reason is not None:
@@ -151,7 +151,7 @@ class Delivery:
         self, *, release: bool = False, done: bool = False, wait: float = 0.0, reason: str | None = None
     ) -> bool:
         self.waits = wait
-        settled = Settled(
+        settled = DeliveryProgress(
             key=self.lagging.key,
             lease=self.lagging.lease,
             delivered_seq=self._seq,

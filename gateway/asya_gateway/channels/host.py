@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context
 from itertools import chain
 
-from asya_gateway.channels.delivering import Delivery, Tools
-from asya_gateway.channels.slots import Slots
+from asya_gateway.channels.delivering import DestinationDelivery, Tools
+from asya_gateway.channels.slots import DeliverySlots
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.clock import Clock
-from asya_gateway.domain.destinations import Busy, Channel, DeliveryQueue, Lagging, LogPage
+from asya_gateway.domain.destinations import Channel, DeliveryCapacity, DeliveryQueue, Lagging, LogPage
 from asya_gateway.domain.errors import TaskNotFound, Unavailable
 from asya_gateway.domain.polling import POLL_EVERY
 from asya_gateway.domain.reading import TaskReading
@@ -60,14 +60,14 @@ class DeliveryHost:
         self._queue = queue
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
         self._budget = budget
-        self._slots = Slots()
+        self._slots = DeliverySlots()
         self._stale = stale
         self._tools = Tools(queue, tasks, budget, clock, revoked, observer, self._slots)
         self._named: set[str] = set()
         self._everything = True
         self._wake = asyncio.Event()
-        self._working: dict[asyncio.Task[None], Delivery] = {}
-        self._reading: dict[asyncio.Task[None], Sequence[Delivery]] = {}
+        self._working: dict[asyncio.Task[None], DestinationDelivery] = {}
+        self._reading: dict[asyncio.Task[None], Sequence[DestinationDelivery]] = {}
         self._leasing: asyncio.Task[Sequence[Lagging]] | None = None
         """The statement that leases, until it is known here what it has leased."""
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
@@ -168,15 +168,17 @@ class DeliveryHost:
             return
         self._slots.take(lagging, busy, most)
         # What has grown meanwhile does not wait until this is read.
-        deliveries = [Delivery(self._tools, self._channels[each.destination.channel], each) for each in lagging]
+        deliveries = [
+            DestinationDelivery(self._tools, self._channels[each.destination.channel], each) for each in lagging
+        ]
         task = asyncio.create_task(self._read(deliveries), name="deliveries read", context=Context())
         self._reading[task] = deliveries
         task.add_done_callback(self._reading.pop)
 
-    async def _lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+    async def _lease(self, task_ids: Iterable[str] | None, busy: DeliveryCapacity, most: int) -> Sequence[Lagging]:
         return await self._queue.lease(task_ids, busy, most)
 
-    async def _read(self, deliveries: Sequence[Delivery]) -> None:
+    async def _read(self, deliveries: Sequence[DestinationDelivery]) -> None:
         """Read what these lack, and begin to deliver it."""
         try:
             async with self._reads:
@@ -195,7 +197,7 @@ class DeliveryHost:
             self._working[task] = delivery
             task.add_done_callback(self._working.pop)
 
-    async def _work(self, delivery: Delivery, page: LogPage) -> None:
+    async def _work(self, delivery: DestinationDelivery, page: LogPage) -> None:
         try:
             await delivery.run(page)
         except (Unavailable, TaskNotFound) as error:

@@ -2,7 +2,7 @@
 
 import random
 
-from asya_gateway.domain.destinations import Outcome
+from asya_gateway.domain.destinations import DeliveryOutcome
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 600.0
@@ -21,7 +21,7 @@ def pause(attempts: int, asked: float = 0.0, chance: float | None = None) -> flo
     return max(backoff * (0.5 + chance / 2), min(asked, LONGEST_ASKED))
 
 
-def given_up(outcome: Outcome, failing: float) -> str | None:
+def given_up(outcome: DeliveryOutcome, failing: float) -> str | None:
     """Why a destination is disabled after this outcome, None if it is not. `failing`: seconds since the first of the
     failures."""
     if outcome.problem is None:

@@ -5,7 +5,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-from asya_gateway.domain.destinations import Busy, Destination, Lagging
+from asya_gateway.domain.destinations import DeliveryCapacity, Destination, Lagging
 
 AT_ONCE = 8
 """Deliveries under way to one host; also what is leased for a host that has not answered well yet."""
@@ -21,7 +21,7 @@ LONGEST_TURN = 5.0
 """Seconds after which what waits for its turn is given back, so that no lease runs out here."""
 
 
-class Slots:
+class DeliverySlots:
     """Counts what is leased, by host and owner, and gives turns. A host that failed last gets one delivery at a time
     until it succeeds, so that it takes no places from those that answer."""
 
@@ -42,12 +42,12 @@ class Slots:
         return LEASED - self.leased
 
     @property
-    def busy(self) -> Busy:
+    def busy(self) -> DeliveryCapacity:
         """What is left for hosts and owners that have some already, or may have less than others."""
         hosts = {host: self._limit(host) - self._hosts[host] for host in {*self._hosts, *self._failing}}
-        return Busy(hosts, {owner: LEASED_PER_OWNER - count for owner, count in self._owners.items()})
+        return DeliveryCapacity(hosts, {owner: LEASED_PER_OWNER - count for owner, count in self._owners.items()})
 
-    def take(self, lagging: Sequence[Lagging], busy: Busy, most: int) -> None:
+    def take(self, lagging: Sequence[Lagging], busy: DeliveryCapacity, most: int) -> None:
         """These were leased, when so much was asked for. Where all that was asked for is there, there may be more."""
         hosts = Counter(each.destination.host for each in lagging)
         owners = Counter(each.destination.owner for each in lagging)

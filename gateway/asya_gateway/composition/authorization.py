@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from asya_gateway.composition.issuers import Issuers, Login
+from asya_gateway.composition.issuers import Issuers, LoginIssuer
 from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.identity.audit import Audit
 from asya_gateway.domain.identity.revocations import Revocations
@@ -124,7 +124,7 @@ class EnrichedPeople:
         return await self._enriching.cap_of(person.id, person.claims)
 
 
-def _upstream(login: Login, outbound: OutboundClient, issuer: str, clock: Clock) -> Upstream:
+def _upstream(login: LoginIssuer, outbound: OutboundClient, issuer: str, clock: Clock) -> Upstream:
     service = login.service
     assert service.client_id is not None, "the configuration asks for it"
     provider = Provider(

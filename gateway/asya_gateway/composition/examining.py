@@ -12,10 +12,10 @@ from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.errors import Overloaded
 from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.task import JsonText
-from asya_schemas.examining import Examined, Examiner
+from asya_schemas.examining import Examined, SchemaChecker
 
 
-class Examining(Examiner):
+class Examining(SchemaChecker):
     """ports.Examiner: large values are checked against their schema in another process."""
 
     @override

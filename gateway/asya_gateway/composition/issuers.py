@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginIssuer:
     """The issuer at which persons log in, with its keys, and what the operator's setting permits."""
 
     service: OAuth2Service
@@ -72,7 +72,7 @@ class Issuers:
         self._files: list[LocalFile] = []
         self.configured = _configured(settings)
         self._cache = cache // max(1, len(self.configured))
-        self.login: Login | None = None
+        self.login: LoginIssuer | None = None
         issuers = self._issuers()
         self.urls = [each.url for each in issuers]
         self._aliases = [each.alias for each in issuers]
@@ -141,7 +141,7 @@ class Issuers:
         keys = self._watched(service.alias, locate, permission)
         if service.login:
             at_issuer = _permission(service.issuer, "ASYA_GATEWAY_CONFIG") if service.jwks_uri else permission
-            self.login = Login(service, keys, at_issuer)
+            self.login = LoginIssuer(service, keys, at_issuer)
         return Issuer(service.alias, service.issuer, service.audience, keys)
 
     def _watched(self, alias: str, locate: Locate, permission: Origin) -> IssuerKeys:

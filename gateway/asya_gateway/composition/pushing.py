@@ -18,7 +18,7 @@ from asya_gateway.outbound.resolving import Resolver
 from asya_gateway.protocols.a2a.push.channel import PushChannel
 from asya_gateway.protocols.a2a.push.parts import PUSH, PushParts
 from asya_gateway.settings import Mode, Settings
-from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.ending import Ending
 from asya_gateway.storage.channels.leases import PostgresDeliveries
@@ -51,7 +51,7 @@ class Pushing:
     ) -> None:
         self._settings = settings
         self._client = client or _client(settings)
-        announcing = Announcing(storage.bell)
+        announcing = DestinationAnnouncements(storage.bell)
         destinations = PostgresDestinations(storage.database, announcing)
         self._ending = Ending(destinations)
         self._parts = PushParts(destinations, self._client, sealing, identifying.audit)

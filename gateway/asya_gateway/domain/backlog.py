@@ -28,7 +28,7 @@ class Counted(NamedTuple):
     reason: str | None = None
 
 
-class Missing(NamedTuple):
+class MissingQueue(NamedTuple):
     """The missing queue of an actor: how many messages wait for it, and why they cannot be delivered."""
 
     messages: int
@@ -43,7 +43,7 @@ class Figures:
     messages: int = 0
     full: frozenset[str] = frozenset()
     everything: bool = False
-    unroutable: Mapping[str, Missing] = field(default_factory=dict)
+    unroutable: Mapping[str, MissingQueue] = field(default_factory=dict)
 
     @classmethod
     def of(cls, counted: Iterable[Counted], bounds: Bounds) -> "Figures":
@@ -55,7 +55,7 @@ class Figures:
             full=frozenset(each.actor for each in counted if each.messages >= bounds.per_actor),
             everything=messages >= bounds.total,
             unroutable={
-                each.actor: Missing(each.unroutable, each.reason or "")
+                each.actor: MissingQueue(each.unroutable, each.reason or "")
                 for each in counted[:MOST_NAMED]
                 if each.unroutable
             },
@@ -77,7 +77,7 @@ class Figures:
             messages=stored.get("messages", 0),
             full=frozenset(stored.get("full", ())),
             everything=stored.get("everything", False),
-            unroutable={actor: Missing(*missing) for actor, missing in stored.get("unroutable", {}).items()},
+            unroutable={actor: MissingQueue(*missing) for actor, missing in stored.get("unroutable", {}).items()},
         )
 
 

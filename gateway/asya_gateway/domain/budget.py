@@ -63,7 +63,7 @@ _CEILINGS = {Share.REPORTS: 1.0, Share.CALLS: 0.5, Share.LOGS: 0.125, Share.WRIT
 KEPT_FOR_REPORTS = 0.25
 
 
-class Lease:
+class Reservation:
     """Bytes held for one purpose until they are released. Not for concurrent use by several tasks."""
 
     __slots__ = ("_token", "budget", "bytes", "held")
@@ -71,7 +71,7 @@ class Lease:
     def __init__(self, budget: "Budget") -> None:
         self.budget = budget
         self.held: list[tuple[Share, int]] = []
-        self._token: Token[Lease | None] | None = None
+        self._token: Token[Reservation | None] | None = None
         self.bytes = 0
         """The bytes held."""
 
@@ -97,9 +97,9 @@ class Lease:
         self.held.append((share, size))
         self.bytes += size - granted
 
-    def split(self, number: int) -> "list[Lease]":
+    def split(self, number: int) -> "list[Reservation]":
         """What it holds in so many leases of the same size, in place of it."""
-        made = [Lease(self.budget) for _ in range(number)]
+        made = [Reservation(self.budget) for _ in range(number)]
         for share, size in self.held:
             part, rest = divmod(size, number)
             for lease in made:
@@ -124,7 +124,7 @@ class Lease:
         self.bytes = 0
 
 
-_scope: ContextVar[Lease | None] = ContextVar("budget", default=None)
+_scope: ContextVar[Reservation | None] = ContextVar("budget", default=None)
 
 
 class _Waiting(NamedTuple):
@@ -242,32 +242,32 @@ class Budget:
             self.refused += 1
             raise NoRoom("the gateway's memory budget is used up, try again")
 
-    def scope(self) -> Lease:
+    def scope(self) -> Reservation:
         """A context manager: bytes reserved within the block, by its task or one that it starts, are returned at its
         end."""
-        return Lease(self)
+        return Reservation(self)
 
-    def handed_over(self) -> Lease:
+    def handed_over(self) -> Reservation:
         """What the enclosing scope holds, as a lease of its own for work that goes on after it. Its owner enters it or
         releases it."""
-        lease, scope = Lease(self), _scope.get()
+        lease, scope = Reservation(self), _scope.get()
         if scope is not None:
             lease.held, scope.held = scope.held, lease.held
             lease.bytes, scope.bytes = scope.bytes, lease.bytes
         return lease
 
-    def try_lease(self, share: Share, size: int) -> Lease | None:
+    def try_lease(self, share: Share, size: int) -> Reservation | None:
         """A lease of so many bytes that its owner enters or releases; None if they do not fit, or if others wait."""
         return self._leased(share, size) if self.take_in_turn(share, size) else None
 
-    async def lease(self, share: Share, size: int) -> Lease:
+    async def lease(self, share: Share, size: int) -> Reservation:
         """The same when there is room, however long that takes, in the order of those who wait."""
         if not self.take_in_turn(share, size):
             await self._granted(share, size, 0, None)
         return self._leased(share, size)
 
-    def _leased(self, share: Share, size: int) -> Lease:
-        lease = Lease(self)
+    def _leased(self, share: Share, size: int) -> Reservation:
+        lease = Reservation(self)
         lease.hold(share, size)
         return lease
 

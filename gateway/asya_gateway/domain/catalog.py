@@ -16,8 +16,8 @@ from asya_gateway.domain.identity.principals import ANONYMOUS, Caller, Principal
 from asya_gateway.domain.offers import (
     KINDS,
     TEMPLATES,
-    Kind,
     Offer,
+    OfferKind,
     Offers,
     OfferType,
     ResourceOffer,
@@ -140,7 +140,7 @@ class Catalog:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
-        self._listings: dict[Kind[Any], Listing[Any]] = {kind: Listing() for kind in KINDS}
+        self._listings: dict[OfferKind[Any], Listing[Any]] = {kind: Listing() for kind in KINDS}
         self._watchers: list[Callable[[], None]] = []
         self.numbers = dict.fromkeys(KINDS, 1)
         """The number of each current list. Watchers compare it, because lists may be long and watchers many."""
@@ -172,7 +172,7 @@ class Catalog:
 
     def page(
         self,
-        kind: Kind[OfferType],
+        kind: OfferKind[OfferType],
         after: str,
         most: int,
         most_size: int,
@@ -195,13 +195,15 @@ class Catalog:
         return found, False
 
     def find(
-        self, kind: Kind[OfferType], key: str, caller: Caller, selection: Selection = EVERYTHING
+        self, kind: OfferKind[OfferType], key: str, caller: Caller, selection: Selection = EVERYTHING
     ) -> OfferType | None:
         """The offer of this key, if the caller sees it there."""
         offer: OfferType | None = self._listings[kind].offers.get(key)
         return offer if shows(offer, caller, selection) else None
 
-    def to_use(self, kind: Kind[OfferType], key: str, caller: Caller, selection: Selection = EVERYTHING) -> OfferType:
+    def to_use(
+        self, kind: OfferKind[OfferType], key: str, caller: Caller, selection: Selection = EVERYTHING
+    ) -> OfferType:
         """The offer of this key, to be used. Raises FlowNotFound, also for one that this caller may not see or that is
         not shown there, and Denied for one that it may not use."""
         offer = self.find(kind, key, caller, selection)
@@ -219,7 +221,7 @@ class Catalog:
         candidates: Iterable[tuple[ResourceOffer | TaskOffer, dict[str, str]]] = self._listings[TEMPLATES].matching(uri)
         return next((found for found in candidates if shows(found[0], caller, selection)), None)
 
-    def shows_alike(self, kind: Kind[Any], one: Caller, other: Caller, selection: Selection = EVERYTHING) -> bool:
+    def shows_alike(self, kind: OfferKind[Any], one: Caller, other: Caller, selection: Selection = EVERYTHING) -> bool:
         """Whether both see the same list. Every open stream asks this when any rights have changed, mostly others'."""
         if _rights_of(one) == _rights_of(other):
             return True
@@ -241,7 +243,7 @@ class Catalog:
             return True
         return any(offer.seen_by(caller) for offer in self._members.get(name, ()))
 
-    def _some(self, kind: Kind[Any], caller: Caller, selection: Selection) -> list[str]:
+    def _some(self, kind: OfferKind[Any], caller: Caller, selection: Selection) -> list[str]:
         """Keys of which an error names some. A wrong name must not cost a walk through thousands."""
         candidates = islice(self._listings[kind].offers.values(), _LOOKED_AT)
         return list(islice((each.key for each in candidates if shows(each, caller, selection)), _NAMED))

@@ -90,7 +90,7 @@ class Lagging:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class DeliveryProgress:
     """How far a leased destination has come. `lease` is Lagging's. `wait` is for how many seconds nothing is to be
     delivered; `release` gives it back."""
 
@@ -106,19 +106,19 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
+class DeliveryCapacity:
     """What a process delivers now: deliveries that each of these hosts and owners may still get besides."""
 
     hosts: Mapping[str, int] = field(default_factory=dict)
     owners: Mapping[str, int] = field(default_factory=dict)
 
-    def after(self, leased: Iterable[Destination], per_host: int, per_owner: int) -> "Busy":
+    def after(self, leased: Iterable[Destination], per_host: int, per_owner: int) -> "DeliveryCapacity":
         """When these were leased, too. `per_host` and `per_owner` are what those may get that are not named here."""
         hosts, owners = dict(self.hosts), dict(self.owners)
         for at in leased:
             hosts[at.host] = hosts.get(at.host, per_host) - 1
             owners[at.owner] = owners.get(at.owner, per_owner) - 1
-        return Busy(hosts, owners)
+        return DeliveryCapacity(hosts, owners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +133,12 @@ class LogPage:
 class DeliveryQueue(Protocol):
     """What lags, for the host that delivers it. Every method raises Unavailable."""
 
-    async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+    async def lease(self, task_ids: Iterable[str] | None, busy: DeliveryCapacity, most: int) -> Sequence[Lagging]:
         """Lease what lags of these tasks: no more than `most`, and than `busy` and the limits leave for each host and
         owner. Nobody else gets it while the lease lasts. With None, of all: among a bounded number, behind those of the
         call before."""
 
-    async def settle(self, settled: Settled) -> bool:
+    async def settle(self, settled: DeliveryProgress) -> bool:
         """Record how far a leased destination has come, which renews the lease unless it is released. False if this
         lease has been followed by another one, or the destination was removed or replaced; then nothing is recorded."""
 
@@ -172,7 +172,7 @@ class HostSays(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """How a delivery ended. `problem` is None after a success, else it says what was wrong, for the owner to read.
     `permanent`: no repetition helps. `wait` is how many seconds the receiver asked to be left alone."""
 
@@ -182,7 +182,7 @@ class Outcome:
     host: HostSays = HostSays.UNASKED
 
 
-DELIVERED = Outcome(host=HostSays.SOMETHING)
+DELIVERED = DeliveryOutcome(host=HostSays.SOMETHING)
 
 
 class Channel(Protocol):
@@ -195,5 +195,5 @@ class Channel(Protocol):
     def wants(self, update: TaskUpdate, before: str) -> bool:
         """Whether this entry is delivered. `before` is the status at the entry before it."""
 
-    async def deliver(self, destination: Destination, update: TaskUpdate) -> Outcome:
+    async def deliver(self, destination: Destination, update: TaskUpdate) -> DeliveryOutcome:
         """Deliver an entry. Raises Unavailable if the gateway itself cannot do it now."""

@@ -43,7 +43,7 @@ class Send(NamedTuple):
     child: ChildAnnouncement | None = None
 
 
-class Unroutable(NamedTuple):
+class UnroutableRule(NamedTuple):
     """What happens to an envelope whose queue is missing: after so many seconds, its failure goes to the actor `sump`.
     Those to `sink` and `sump` wait, because no task ends without them."""
 
@@ -84,7 +84,7 @@ class EndReport(NamedTuple):
     route: Route
     progress: float
     sends: tuple[Send, ...]
-    unroutable: Unroutable
+    unroutable: UnroutableRule
     log: HopLog | None = None
     ack: Ack | None = None
     incarnation: int | None = None

@@ -114,31 +114,31 @@ class TaskOffer:
 OfferType = TypeVar("OfferType", bound=Offer)
 
 
-class Kind(Generic[OfferType]):
+class OfferKind(Generic[OfferType]):
     """A list that clients ask for, and what its offers can do."""
 
     def __init__(self, value: str) -> None:
         self.value = value
 
 
-TOOLS = Kind[RunOffer]("tools")
-PROMPTS = Kind[PromptOffer]("prompts")
-RESOURCES = Kind[ResourceOffer | TaskOffer]("resources")
-TEMPLATES = Kind[ResourceOffer | TaskOffer]("templates")
-KINDS: tuple[Kind[Any], ...] = (TOOLS, PROMPTS, RESOURCES, TEMPLATES)
+TOOLS = OfferKind[RunOffer]("tools")
+PROMPTS = OfferKind[PromptOffer]("prompts")
+RESOURCES = OfferKind[ResourceOffer | TaskOffer]("resources")
+TEMPLATES = OfferKind[ResourceOffer | TaskOffer]("templates")
+KINDS: tuple[OfferKind[Any], ...] = (TOOLS, PROMPTS, RESOURCES, TEMPLATES)
 
 
 class Offers:
     """Offers of every kind, by key."""
 
     def __init__(self) -> None:
-        self._of: dict[Kind[Any], dict[str, Any]] = {kind: {} for kind in KINDS}
+        self._of: dict[OfferKind[Any], dict[str, Any]] = {kind: {} for kind in KINDS}
 
-    def add(self, kind: Kind[OfferType], offer: OfferType) -> None:
+    def add(self, kind: OfferKind[OfferType], offer: OfferType) -> None:
         """Add one, in place of an earlier one of the same key."""
         self._of[kind][offer.key] = offer
 
-    def of(self, kind: Kind[OfferType]) -> Mapping[str, OfferType]:
+    def of(self, kind: OfferKind[OfferType]) -> Mapping[str, OfferType]:
         """Those of one kind."""
         return self._of[kind]
 

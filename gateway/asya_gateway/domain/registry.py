@@ -8,6 +8,7 @@ from typing import Protocol
 
 from asya_crds.flow_problem import FlowProblem
 from asya_crds.registry_document import ConfigMapPart, RegistryPush
+from asya_crds.registry_messages import KeptFlow
 from asya_gateway.domain.task import JsonText
 
 OPERATOR_PATIENCE = 30.0
@@ -110,7 +111,7 @@ class RegistryState:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class OfferResult:
     """The result of offering a mounted file; `current` is the hash that the row had before."""
 
     verdict: FileVerdict
@@ -126,14 +127,6 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFlow:
-    """A flow of a source that the operator could not read. The row's earlier flow stays in force."""
-
-    name: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class PushReport:
     """The answer to a push, with every flow that is not served and why, and those kept from the row."""
 
@@ -144,8 +137,8 @@ class PushReport:
     kept: tuple[KeptFlow, ...] = ()
 
 
-class News(StrEnum):
-    """Notifications of the registry."""
+class RegistryNotification(StrEnum):
+    """What one pod tells the others about the registry's row."""
 
     CHANGED = "changed"
     """The row has another generation."""
@@ -170,7 +163,7 @@ class RegistryStore(Protocol):
     async def heartbeat(self, epoch: int) -> int:
         """Record the operator's heartbeat; returns the generation. Raises Conflict like push."""
 
-    async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
+    async def offer_file(self, part: ConfigMapPart, former: str | None) -> OfferResult:
         """Compare and set: replace the ConfigMap's part if judge_file says so."""
 
     async def beat(self, pod: str, mode: str, generation: int, *, is_open: bool) -> int:
@@ -183,10 +176,10 @@ class RegistryStore(Protocol):
     async def state(self) -> RegistryState:
         """The generation, the epoch and the live pods."""
 
-    async def ring(self, news: News) -> None:
+    async def ring(self, news: RegistryNotification) -> None:
         """Notify every process. Unlike other notifications it raises Unavailable, because a caller asked for it."""
 
-    def listen(self, heard: Callable[[News], None]) -> Callable[[], None]:
+    def listen(self, heard: Callable[[RegistryNotification], None]) -> Callable[[], None]:
         """Call `heard` for each notification (after a reconnect, anything may have changed); the returned function
         unsubscribes it."""
 

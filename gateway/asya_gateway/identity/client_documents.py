@@ -24,12 +24,12 @@ from asya_gateway.domain.oauth.errors import InvalidClient, InvalidClientMetadat
 from asya_gateway.domain.oauth.metadata import NO_SECRET, read_description
 from asya_gateway.domain.oauth.rules import OAuthRules
 from asya_gateway.domain.rates import Rates
-from asya_gateway.outbound.client import Answer, Limits
+from asya_gateway.outbound.client import ExchangeLimits, OutboundResponse
 from asya_gateway.outbound.errors import AnswerRefused, NoAnswer, TargetRefused
 
 log = logging.getLogger(__name__)
 
-LIMITS = Limits(seconds=5.0, bytes=32 * 1024)
+LIMITS = ExchangeLimits(seconds=5.0, bytes=32 * 1024)
 DEPTH = 16
 AT_ONCE = 4
 MOST_WAITING = 32
@@ -51,7 +51,7 @@ _DOTS = re.compile(r"/(\.|%2e){1,2}(/|$)", re.IGNORECASE)
 class Fetching(Protocol):
     """The part of the guarded client that is used here."""
 
-    async def get(self, url: str, *, limits: Limits) -> Answer:
+    async def get(self, url: str, *, limits: ExchangeLimits) -> OutboundResponse:
         """Raises OutboundError."""
 
 
@@ -151,7 +151,7 @@ class ClientDocuments:
         log.info("client metadata document %s: %s", url, reason or error)
         return _Known(error, self._monotonic() + FAILURE_KEPT)
 
-    def _described(self, url: str, answer: Answer) -> Client:
+    def _described(self, url: str, answer: OutboundResponse) -> Client:
         document = _document(answer)
         if document.get("client_id") != url:
             raise InvalidClientMetadata("client_id: expected the URL of the document, character by character")
@@ -186,7 +186,7 @@ def _checked_host(url: str) -> str:
     return parts.hostname
 
 
-def _document(answer: Answer) -> dict[str, Any]:
+def _document(answer: OutboundResponse) -> dict[str, Any]:
     if answer.status != 200:
         raise InvalidClientMetadata(f"expected status 200, got {answer.status}")
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -201,7 +201,7 @@ def _document(answer: Answer) -> dict[str, Any]:
     return document
 
 
-def _kept(answer: Answer) -> float:
+def _kept(answer: OutboundResponse) -> float:
     """Seconds for which the document may be used again (RFC 9111, section 4.2.1), within our own bounds."""
     directives = ",".join(answer.headers.getall("Cache-Control", [])).split(",")
     if any(each.strip().lower() in ("no-store", "no-cache") for each in directives):

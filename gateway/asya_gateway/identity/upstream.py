@@ -17,13 +17,13 @@ from asya_gateway.domain.oauth.grants import Person
 from asya_gateway.domain.oauth.logins import LoginSecrets
 from asya_gateway.domain.oauth.pkce import METHOD
 from asya_gateway.domain.oauth.redirects import with_parameters
-from asya_gateway.identity.jwt.verifying import Issuer, IssuersTokens, Keys
-from asya_gateway.outbound.client import Answer, Limits
+from asya_gateway.identity.jwt.verifying import Issuer, IssuerKeySource, IssuersTokens
+from asya_gateway.outbound.client import ExchangeLimits, OutboundResponse
 from asya_gateway.outbound.errors import OutboundError
 from asya_gateway.outbound.permitting import Origin
 
 DISCOVERY = "/.well-known/openid-configuration"
-LIMITS = Limits(seconds=5.0, bytes=256 * 1024)
+LIMITS = ExchangeLimits(seconds=5.0, bytes=256 * 1024)
 DEPTH = 20
 METADATA_KEPT = 600.0
 OF_ONE_TOKEN = frozenset(
@@ -35,12 +35,12 @@ OF_ONE_TOKEN = frozenset(
 class Exchanging(Protocol):
     """The part of the guarded client that is used here."""
 
-    async def get(self, url: str, *, permission: Origin | None, limits: Limits) -> Answer:
+    async def get(self, url: str, *, permission: Origin | None, limits: ExchangeLimits) -> OutboundResponse:
         """Raises OutboundError."""
 
     async def post(
-        self, url: str, body: bytes, *, permission: Origin | None, limits: Limits, headers: Mapping[str, str]
-    ) -> Answer:
+        self, url: str, body: bytes, *, permission: Origin | None, limits: ExchangeLimits, headers: Mapping[str, str]
+    ) -> OutboundResponse:
         """Raises OutboundError."""
 
 
@@ -71,7 +71,7 @@ class Upstream:
     def __init__(
         self,
         provider: Provider,
-        keys: Keys,
+        keys: IssuerKeySource,
         client: Exchanging,
         callback: str,
         *,
@@ -175,7 +175,7 @@ class Upstream:
         self._known = (found, self._monotonic() + METADATA_KEPT)
         return found
 
-    def _read(self, answer: Answer) -> _Metadata:
+    def _read(self, answer: OutboundResponse) -> _Metadata:
         """Raises Unavailable: what is wrong there is not the client's fault."""
         document = _object(answer.body) if answer.status == 200 else None
         if document is None or document.get("issuer") != self._provider.issuer:

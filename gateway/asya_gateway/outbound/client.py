@@ -49,7 +49,7 @@ LOOKUP_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ExchangeLimits:
     """What one exchange may cost: seconds from the lookup of the name to the last byte, and bytes of the body."""
 
     seconds: float = 5.0
@@ -57,7 +57,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OutboundResponse:
     """An answer that is not a redirect, whatever its status."""
 
     status: int
@@ -129,9 +129,9 @@ class OutboundClient:
         url: str,
         *,
         permission: Origin | None = None,
-        limits: Limits = Limits(),
+        limits: ExchangeLimits = ExchangeLimits(),
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> OutboundResponse:
         """The answer to GET. Raises TargetRefused, NoAnswer or AnswerRefused."""
         return await self._send("GET", url, permission, limits, headers or {}, None)
 
@@ -141,11 +141,11 @@ class OutboundClient:
         body: bytes,
         *,
         permission: Origin | None = None,
-        limits: Limits = Limits(),
+        limits: ExchangeLimits = ExchangeLimits(),
         headers: Mapping[str, str] | None = None,
         reads: bool = True,
         party: str = "",
-    ) -> Answer:
+    ) -> OutboundResponse:
         """The answer to POST; with `reads` false without its body, whatever that is; `party` is that of `check`. Raises
         TargetRefused, NoAnswer or AnswerRefused; after the last two it is unknown whether the target has received the
         request, except after NameNotReached."""
@@ -162,13 +162,13 @@ class OutboundClient:
         method: str,
         text: str,
         permission: Origin | None,
-        limits: Limits,
+        limits: ExchangeLimits,
         headers: LooseHeaders,
         body: bytes | None,
         *,
         reads: bool = True,
         party: str = "",
-    ) -> Answer:
+    ) -> OutboundResponse:
         with looked_up_for(party) as lookups:
             try:
                 return await self._exchange(method, text, permission, limits, headers, body, reads=reads)
@@ -182,12 +182,12 @@ class OutboundClient:
         method: str,
         text: str,
         permission: Origin | None,
-        limits: Limits,
+        limits: ExchangeLimits,
         headers: LooseHeaders,
         body: bytes | None,
         *,
         reads: bool,
-    ) -> Answer:
+    ) -> OutboundResponse:
         """Raises TimeoutError beside what `_send` raises."""
         url = checked_url(text)
         reach = reach_of(url, permission, self._allowed)
@@ -205,8 +205,8 @@ class OutboundClient:
                     raise AnswerRefused("it redirects, and redirects are not followed")
                 if not reads:
                     await discard_body(answer, limits.bytes)
-                    return Answer(answer.status, b"", answer.headers)
-                return Answer(answer.status, await read_body(answer, limits.bytes), answer.headers)
+                    return OutboundResponse(answer.status, b"", answer.headers)
+                return OutboundResponse(answer.status, await read_body(answer, limits.bytes), answer.headers)
         except TimeoutError:
             raise
         except (ClientError, OSError, ValueError) as error:

@@ -6,10 +6,11 @@ from contextlib import suppress
 
 from asya_crds.offloading import Offload
 from asya_crds.registry_document import RegistryPush
+from asya_crds.registry_messages import KeptFlow
 from asya_gateway.domain.flows import FlowTable
 from asya_gateway.domain.identity.audit import NO_AUDIT, Audit, AuditEvent, AuditRecord
 from asya_gateway.domain.identity.principals import Program
-from asya_gateway.domain.registry import KeptFlow, News, PushReport, RegistryState, RegistryStore
+from asya_gateway.domain.registry import PushReport, RegistryNotification, RegistryState, RegistryStore
 from asya_gateway.registry.row_documents import documents_of
 from asya_gateway.registry.tables import TableBuilder
 from asya_gateway.telemetry.context import current_source
@@ -49,7 +50,7 @@ class Registrar:
 
     async def reload(self) -> None:
         """Have every api pod read its mounted file at once."""
-        await self._store.ring(News.RELOAD)
+        await self._store.ring(RegistryNotification.RELOAD)
 
     async def served(self, generation: int | None, wait: float) -> RegistryState:
         """Wait until the generation is served everywhere, at most `wait` seconds; returns the state."""
@@ -74,4 +75,6 @@ def _kept(push: RegistryPush, table: FlowTable) -> tuple[KeptFlow, ...]:
     """The served flows of the sources that the push names as unreadable."""
     unreadable = set(push.configmap.unreadable) if push.configmap is not None else set()
     found = table.flows.values() if unreadable else ()
-    return tuple(KeptFlow(each.flow.name, each.source) for each in found if each.source in unreadable)
+    return tuple(
+        KeptFlow.saying(name=each.flow.name, source=each.source) for each in found if each.source in unreadable
+    )

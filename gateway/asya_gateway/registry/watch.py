@@ -13,7 +13,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.flows import FlowRegistry, ServedFlow
 from asya_gateway.domain.identity.access import problems_shown, sees
 from asya_gateway.domain.identity.principals import Caller
-from asya_gateway.domain.registry import BEAT, News, RegistryStore
+from asya_gateway.domain.registry import BEAT, RegistryNotification, RegistryStore
 from asya_gateway.registry.file_watch import FileWatch
 from asya_gateway.registry.row_documents import documents_of
 from asya_gateway.registry.tables import TableBuilder
@@ -127,13 +127,13 @@ class RegistryWatch:
             for actor, missing in sorted(unroutable.items())
         ]
 
-    def _heard(self, news: News) -> None:
+    def _heard(self, news: RegistryNotification) -> None:
         match news:
-            case News.CHANGED:
+            case RegistryNotification.CHANGED:
                 self._changed.set()
-            case News.RELOAD:
+            case RegistryNotification.RELOAD:
                 self._reload.set()
-            case News.SERVED:
+            case RegistryNotification.SERVED:
                 pass
 
     async def _catch_up(self) -> None:
@@ -155,7 +155,7 @@ class RegistryWatch:
             log.warning("and %d more flows left out; GET /health/flows names them", len(fresh) - _TOLD)
         await self._beat()
         with suppress(Unavailable):
-            await self._store.ring(News.SERVED)
+            await self._store.ring(RegistryNotification.SERVED)
 
     async def _beat(self) -> int:
         return await self._store.beat(self._pod, self._mode, self._flows.table.generation, is_open=self._is_open)

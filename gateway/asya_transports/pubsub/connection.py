@@ -36,7 +36,7 @@ OPTIONS: list[tuple[str, Any]] = [
 Result = TypeVar("Result")
 
 
-class Clients:
+class GeneratedClients:
     """The generated clients of one channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
@@ -50,21 +50,21 @@ class Connection:
 
     def __init__(self, settings: PubSubSettings) -> None:
         self._settings = settings
-        self._clients: Clients | None = None
+        self._clients: GeneratedClients | None = None
         self._credentials: Credentials | None = None
         self._opening = asyncio.Lock()
 
-    async def clients(self) -> Clients:
+    async def clients(self) -> GeneratedClients:
         """The clients. Raises TransportUnavailable if there are no credentials."""
         if self._clients is None:
             async with self._opening:
                 if self._clients is None:
-                    self._clients = Clients(await self._channel())
+                    self._clients = GeneratedClients(await self._channel())
         return self._clients
 
     async def call(
         self,
-        method: Callable[[Clients], Callable[..., Awaitable[Result]]],
+        method: Callable[[GeneratedClients], Callable[..., Awaitable[Result]]],
         request: object,
         within: float = CALL_WITHIN,
     ) -> Result:

@@ -23,7 +23,7 @@ class Invalid(TransportUnavailable):
     """The service does not accept this request as it is."""
 
 
-class Denied(TransportUnavailable):
+class RequestDenied(TransportUnavailable):
     """The service answers, and does not allow this request: permissions, quotas, or the state of the project or the
     topic (a disabled API, a disabled key), which no message is to blame for."""
 
@@ -36,11 +36,11 @@ _MEANINGS: tuple[tuple[type[Exception], type[TransportUnavailable]], ...] = (
     (exceptions.NotFound, Missing),
     (exceptions.AlreadyExists, Exists),
     (exceptions.DeadlineExceeded, NothingYet),
-    (exceptions.PermissionDenied, Denied),
-    (exceptions.Unauthenticated, Denied),
-    (exceptions.ResourceExhausted, Denied),
+    (exceptions.PermissionDenied, RequestDenied),
+    (exceptions.Unauthenticated, RequestDenied),
+    (exceptions.ResourceExhausted, RequestDenied),
     (exceptions.InvalidArgument, Invalid),
-    (exceptions.FailedPrecondition, Denied),
+    (exceptions.FailedPrecondition, RequestDenied),
     (exceptions.OutOfRange, Invalid),
 )
 

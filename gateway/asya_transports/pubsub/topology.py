@@ -10,7 +10,7 @@ from asya_crds.naming import DEAD_LETTERS
 from asya_transports.port import MAX_DELIVERIES, Forbidden, MessageRefused, Queue, TransportError, Unroutable
 from asya_transports.pubsub.connection import Connection
 from asya_transports.pubsub.delays import whole_seconds
-from asya_transports.pubsub.errors import Denied, Exists, Invalid, Missing
+from asya_transports.pubsub.errors import Exists, Invalid, Missing, RequestDenied
 from asya_transports.pubsub.names import Names
 
 MOST_ATTEMPTS = 100
@@ -42,7 +42,7 @@ class Topology:
         try:
             await self.ensure_dead_letters()
             await self._ensure(queue.actor, None if queue.foreign else self._names.topic(DEAD_LETTERS))
-        except (Denied, Invalid, MessageRefused) as error:
+        except (RequestDenied, Invalid, MessageRefused) as error:
             raise Forbidden(f"Pub/Sub does not let us declare the queue of {queue.actor}: {error}") from error
         self._declared[queue.actor] = queue
 

@@ -25,7 +25,7 @@ class _Waiting(NamedTuple, Generic[Entry]):
     answer: "asyncio.Future[TransportError | None]"
 
 
-class Batches(Generic[Entry]):
+class RequestBatches(Generic[Entry]):
     """One kind of request, for every queue. `most_bytes`: of all entries of one request."""
 
     def __init__(self, send: Send[Entry], most_bytes: int) -> None:

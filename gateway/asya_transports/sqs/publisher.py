@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Sequence
 
 from asya_transports.port import MessageRefused, TransportError, Unroutable
-from asya_transports.sqs.batches import Batches
+from asya_transports.sqs.batches import RequestBatches
 from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.errors import answers_of
 from asya_transports.sqs.outgoing import Outgoing
-from asya_transports.sqs.queues import Queues
+from asya_transports.sqs.queues import QueueUrls
 from asya_transports.sqs.settings import SqsSettings
 
 
 class Publisher:
     """Sends to any queue of the namespace."""
 
-    def __init__(self, client: SqsClient, queues: Queues, settings: SqsSettings) -> None:
+    def __init__(self, client: SqsClient, queues: QueueUrls, settings: SqsSettings) -> None:
         self._client = client
         self._queues = queues
-        self._batches: Batches[Outgoing] = Batches(self._send, settings.message_bytes)
+        self._batches: RequestBatches[Outgoing] = RequestBatches(self._send, settings.message_bytes)
 
     async def publish(self, actor: str, message: Outgoing) -> TransportError | None:
         """The answer; raises nothing."""

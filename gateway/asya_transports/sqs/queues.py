@@ -18,7 +18,7 @@ FOREIGN_DELIVERIES = 3
 FOREIGN_WAIT = 20
 
 
-class Queues:
+class QueueUrls:
     """Knows the addresses of queues that it has seen."""
 
     def __init__(self, client: SqsClient, namespace: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from asya_transports.port import LeaseLost, MessageRefused, TransportError, Unroutable
-from asya_transports.sqs.batches import Batches
+from asya_transports.sqs.batches import RequestBatches
 from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.errors import answers_of
 from asya_transports.sqs.leases import Lease
@@ -26,8 +26,8 @@ class Receipts:
 
     def __init__(self, client: SqsClient) -> None:
         self._client = client
-        self._deletes: Batches[str] = Batches(self._delete, 0)
-        self._changes: Batches[Visibility] = Batches(self._change, 0)
+        self._deletes: RequestBatches[str] = RequestBatches(self._delete, 0)
+        self._changes: RequestBatches[Visibility] = RequestBatches(self._change, 0)
 
     async def delete(self, lease: Lease) -> None:
         """The message is processed."""

@@ -18,7 +18,7 @@ from asya_transports.sqs.errors import NotAnswered
 from asya_transports.sqs.lease_keeper import LeaseKeeper
 from asya_transports.sqs.outgoing import outgoing
 from asya_transports.sqs.publisher import Publisher
-from asya_transports.sqs.queues import Queues
+from asya_transports.sqs.queues import QueueUrls
 from asya_transports.sqs.receipts import Receipts
 from asya_transports.sqs.settings import SqsSettings
 
@@ -47,7 +47,7 @@ class SqsReceiver:
 
     def __init__(
         self,
-        queues: Queues,
+        queues: QueueUrls,
         publisher: Publisher,
         receipts: Receipts,
         keeper: LeaseKeeper,

@@ -12,7 +12,7 @@ from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.lease_keeper import LeaseKeeper
 from asya_transports.sqs.outgoing import Outgoing, outgoing, too_large
 from asya_transports.sqs.publisher import Publisher
-from asya_transports.sqs.queues import Queues
+from asya_transports.sqs.queues import QueueUrls
 from asya_transports.sqs.receipts import Receipts
 from asya_transports.sqs.receiver import LEAVE_WITHIN, SqsReceiver, poll_ends_within
 from asya_transports.sqs.settings import LONG_VISIBILITY, SqsSettings
@@ -35,7 +35,7 @@ class SqsTransport:
         self._settings = settings
         self.leaves_within = poll_ends_within(settings) + LEAVE_WITHIN
         self._client = SqsClient(settings)
-        self._queues = Queues(self._client, namespace)
+        self._queues = QueueUrls(self._client, namespace)
         self._publisher = Publisher(self._client, self._queues, settings)
         self._receipts = Receipts(self._client)
         self._keeper = LeaseKeeper(settings)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from asya_operator.cluster.rest import Rest, error_of
-from asya_operator.domain.errors import Conflicting, Denied, OutsideError
+from asya_operator.domain.errors import ApiForbidden, Conflicting, OutsideError
 from asya_operator.domain.health import Health
-from asya_operator.domain.lease import LeaseTimes, Observer, released, taken
+from asya_operator.domain.lease import LeaseObserver, LeaseTimes, released, taken
 
 log = logging.getLogger(__name__)
 LOST = 3
@@ -37,7 +37,7 @@ class Election:
         self._times = times or LeaseTimes()
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._name = name
-        self._observer = Observer(identity, self._times)
+        self._observer = LeaseObserver(identity, self._times)
         self._end_process = end_process
         self._held_until = 0.0
         self._finished = threading.Event()
@@ -93,7 +93,7 @@ class Election:
                 return await self._try_once(began)
         except Conflicting:
             return False
-        except Denied as error:
+        except ApiForbidden as error:
             self._health.denied["leases"] = str(error)
             self._health.lease = str(error)
             log.warning("%s", error)

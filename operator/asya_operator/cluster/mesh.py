@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from asya_crds import jsontext
-from asya_crds.message import InvalidMessage, Message, read
+from asya_crds.message import InvalidMessage, WireMessage, read
 from asya_crds.registry_document import Entry, ResourcesPart
 from asya_crds.registry_messages import (
     AnnounceAnswer,
@@ -17,10 +17,10 @@ from asya_crds.registry_messages import (
     RegistryAnswer,
 )
 from asya_operator.domain.errors import OutsideError, RequestRefused, Superseded, Unreachable
-from asya_operator.domain.programming import Accepted, MeshState, Pod
+from asya_operator.domain.programming import MeshState, Pod, PushResult
 from asya_operator.domain.registry import RegistryDocument
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=WireMessage)
 TIMEOUT = 15.0
 JSON = {"Content-Type": "application/json"}
 SERVING = ("api", "testing")
@@ -39,10 +39,10 @@ class RegistryClient:
         answer = await self._ask("POST", "/mesh/registry/epoch", AnnounceMessage.saying(leader=holder).as_dict())
         return _read(AnnounceAnswer, answer).epoch
 
-    async def push(self, epoch: int, document: RegistryDocument) -> Accepted:
+    async def push(self, epoch: int, document: RegistryDocument) -> PushResult:
         answer = await self._ask("POST", "/mesh/config-reload", self._texts.push(epoch, document))
         said = _read(PushAnswer, answer)
-        return Accepted(said.generation, _kept(said.kept), tuple(said.problems))
+        return PushResult(said.generation, _kept(said.kept), tuple(said.problems))
 
     async def heartbeat(self, epoch: int) -> None:
         await self._ask("POST", "/mesh/registry/heartbeat", HeartbeatMessage.saying(epoch=epoch).as_dict())

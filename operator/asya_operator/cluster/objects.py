@@ -11,7 +11,7 @@ from typing import Any
 from asya_crds.naming import ACTOR_LABEL, API_VERSION, FLAVOR_LABEL, FLOWS_CONFIGMAP
 from asya_operator.cluster.rest import APPLY_PATCH, MERGE_PATCH, Rest, error_of
 from asya_operator.domain.errors import KindMissing, OutsideError
-from asya_operator.domain.ports import Kind, Listing, Notice
+from asya_operator.domain.ports import KubernetesEvent, ObjectList, WatchedKind
 from asya_operator.domain.resources.common import MANAGER
 from asya_operator.domain.views import Body, as_version
 
@@ -29,11 +29,13 @@ class Collection:
 
 
 COLLECTIONS = {
-    Kind.CONFIGMAPS: Collection("/api/v1", "v1", "ConfigMap", ("fieldSelector", f"metadata.name={FLOWS_CONFIGMAP}")),
-    Kind.FLOWS: Collection(f"/apis/{API_VERSION}", API_VERSION, "Flow"),
-    Kind.ACTORS: Collection(f"/apis/{API_VERSION}", API_VERSION, "AsyncActor"),
-    Kind.DEPLOYMENTS: Collection("/apis/apps/v1", "apps/v1", "Deployment", ("labelSelector", ACTOR_LABEL)),
-    Kind.SCALED_OBJECTS: Collection(
+    WatchedKind.CONFIGMAPS: Collection(
+        "/api/v1", "v1", "ConfigMap", ("fieldSelector", f"metadata.name={FLOWS_CONFIGMAP}")
+    ),
+    WatchedKind.FLOWS: Collection(f"/apis/{API_VERSION}", API_VERSION, "Flow"),
+    WatchedKind.ACTORS: Collection(f"/apis/{API_VERSION}", API_VERSION, "AsyncActor"),
+    WatchedKind.DEPLOYMENTS: Collection("/apis/apps/v1", "apps/v1", "Deployment", ("labelSelector", ACTOR_LABEL)),
+    WatchedKind.SCALED_OBJECTS: Collection(
         "/apis/keda.sh/v1alpha1", "keda.sh/v1alpha1", "ScaledObject", ("labelSelector", ACTOR_LABEL)
     ),
 }
@@ -52,7 +54,7 @@ class KubernetesCluster:
     def __init__(self, rest: Rest, namespace: str, pod: str) -> None:
         self._rest, self._namespace, self._pod = rest, namespace, pod
 
-    async def list(self, kind: Kind) -> Listing:
+    async def list(self, kind: WatchedKind) -> ObjectList:
         collection = COLLECTIONS[kind]
         query = {} if collection.selector is None else {collection.selector[0]: collection.selector[1]}
         answer = await self._rest.call("GET", self._path(collection.api, kind.value), query=query, timeout=30.0)
@@ -63,14 +65,14 @@ class KubernetesCluster:
         # Items of a list lack apiVersion and kind, which the list gives for all of them.
         types = {"apiVersion": collection.api_version, "kind": collection.kind}
         bodies = [{**types, **item} for item in answer.body.get("items") or []]
-        return Listing(bodies, as_version(answer.body["metadata"].get("resourceVersion")))
+        return ObjectList(bodies, as_version(answer.body["metadata"].get("resourceVersion")))
 
-    async def patch_status(self, kind: Kind, body: Body, status: Mapping[str, Any]) -> Body:
+    async def patch_status(self, kind: WatchedKind, body: Body, status: Mapping[str, Any]) -> Body:
         path = f"{self._path(COLLECTIONS[kind].api, kind.value)}/{body['metadata']['name']}/status"
         patch = {"metadata": {"resourceVersion": body["metadata"]["resourceVersion"]}, "status": status}
         return await self._patch(path, patch)
 
-    async def annotate(self, kind: Kind, body: Body, annotations: Mapping[str, str]) -> Body:
+    async def annotate(self, kind: WatchedKind, body: Body, annotations: Mapping[str, str]) -> Body:
         path = f"{self._path(COLLECTIONS[kind].api, kind.value)}/{body['metadata']['name']}"
         return await self._patch(path, {"metadata": {"annotations": annotations, "uid": body["metadata"]["uid"]}})
 
@@ -107,7 +109,7 @@ class KubernetesCluster:
         if answer.status >= 300 and answer.status not in (404, 409):
             raise error_of(answer, f"delete {document['kind']}")
 
-    async def post(self, notice: Notice) -> None:
+    async def post(self, notice: KubernetesEvent) -> None:
         about, now = notice.about, datetime.now(UTC)
         event = {
             "apiVersion": "events.k8s.io/v1",

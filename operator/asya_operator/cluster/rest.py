@@ -7,7 +7,15 @@ from typing import Any
 import aiohttp
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from asya_operator.domain.errors import Busy, Conflicting, Denied, OutsideError, RequestRefused, Unreachable, Vanished
+from asya_operator.domain.errors import (
+    ApiForbidden,
+    Busy,
+    Conflicting,
+    OutsideError,
+    RequestRefused,
+    Unreachable,
+    Vanished,
+)
 from asya_operator.domain.nesting import loads
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -86,7 +94,7 @@ def error_of(answer: ApiResponse, what: str) -> OutsideError:
     text = str(message or f"{what}: HTTP {answer.status}")
     match answer.status:
         case 401 | 403:
-            return Denied(text)
+            return ApiForbidden(text)
         case 404 | 410:
             return Vanished(text)
         case 409:

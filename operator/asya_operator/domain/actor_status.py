@@ -9,7 +9,7 @@ from asya_operator.domain.views import Body
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartStatus:
     """One part of the infrastructure. The message says why it is not ready."""
 
     ready: bool
@@ -17,46 +17,46 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObservedState:
     """What a reconcile found. `keda` is None if nothing scales the actor; `complaint` is the problem that its
     containers report."""
 
-    queue: Part
+    queue: PartStatus
     queue_identifier: str
-    keda: Part | None
+    keda: PartStatus | None
     deployment: Body | None
     scaled: bool
     complaint: str = ""
     queue_url: str = ""
 
 
-def scaling(live: Body) -> Part:
+def scaling(live: Body) -> PartStatus:
     """What KEDA reports about a ScaledObject. No report means not ready: KEDA may not run, or may not have looked
     yet."""
     ready = state_of(live, "Ready") or {}
     match ready.get("status"):
         case "True":
-            return Part(True)
+            return PartStatus(True)
         case "False":
-            return Part(False, f"KEDA: {ready.get('message') or 'not ready'}")
+            return PartStatus(False, f"KEDA: {ready.get('message') or 'not ready'}")
         case _:
-            return Part(False, "KEDA has not reported the ScaledObject as ready yet.")
+            return PartStatus(False, "KEDA has not reported the ScaledObject as ready yet.")
 
 
-def workload(found: Found) -> Part:
+def workload(found: ObservedState) -> PartStatus:
     """Whether the Deployment runs what it should, with enough replicas."""
     live = found.deployment
     if live is None:
-        return Part(False, "The Deployment does not exist yet.")
+        return PartStatus(False, "The Deployment does not exist yet.")
     status: Mapping[str, Any] = live.get("status") or {}
     if int(status.get("observedGeneration") or 0) < int(live["metadata"].get("generation") or 0):
-        return Part(False, "The Deployment's controller has not seen the change yet.")
+        return PartStatus(False, "The Deployment's controller has not seen the change yet.")
     wanted = int((live.get("spec") or {}).get("replicas", 1))
     available, updated = int(status.get("availableReplicas") or 0), int(status.get("updatedReplicas") or 0)
     if available >= wanted and updated >= wanted:
-        return Part(True)
+        return PartStatus(True)
     message = f"{available} of {wanted} replicas are available."
-    return Part(False, f"{message} {found.complaint or refused_pods(live)}".strip())
+    return PartStatus(False, f"{message} {found.complaint or refused_pods(live)}".strip())
 
 
 def refused_pods(live: Body) -> str:
@@ -65,7 +65,7 @@ def refused_pods(live: Body) -> str:
     return str(failure.get("message", "")) if failure.get("status") == "True" else ""
 
 
-def phase(found: Found, work: Part) -> str:
+def phase(found: ObservedState, work: PartStatus) -> str:
     """Creating until everything is ready; Napping with no replicas, until a message wakes the actor."""
     ready = work.ready and found.queue.ready and (found.keda is None or found.keda.ready)
     if not ready:
@@ -74,7 +74,7 @@ def phase(found: Found, work: Part) -> str:
     return "Napping" if replicas == 0 else "Ready"
 
 
-def status_of(found: Found) -> dict[str, Any]:
+def status_of(found: ObservedState) -> dict[str, Any]:
     """The status without its conditions."""
     work = workload(found)
     live = found.deployment or {}
@@ -96,7 +96,7 @@ def status_of(found: Found) -> dict[str, Any]:
     }
 
 
-def conditions_of(found: Found, notes: Sequence[str]) -> list[Condition]:
+def conditions_of(found: ObservedState, notes: Sequence[str]) -> list[Condition]:
     """Accepted and Ready for an actor that could be read."""
     work = workload(found)
     message = "The actor is valid." if not notes else "; ".join(notes)
@@ -105,7 +105,7 @@ def conditions_of(found: Found, notes: Sequence[str]) -> list[Condition]:
     if named != "Creating":
         good = "Every replica is available." if named == "Ready" else "Scaled to zero; a message wakes it."
         return [accepted, Condition("Ready", ConditionStatus.TRUE, named, good)]
-    parts = {"QueueNotReady": found.queue, "WorkloadNotReady": work, "ScalingNotReady": found.keda or Part(True)}
+    parts = {"QueueNotReady": found.queue, "WorkloadNotReady": work, "ScalingNotReady": found.keda or PartStatus(True)}
     reason, part = next((reason, part) for reason, part in parts.items() if not part.ready)
     return [accepted, Condition("Ready", ConditionStatus.FALSE, reason, part.message or "Not ready yet.")]
 

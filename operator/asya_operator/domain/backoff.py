@@ -3,7 +3,7 @@
 import random
 
 
-class Backoff:
+class ExponentialBackoff:
     """Delays from `first` seconds, doubling up to `longest`, each shortened at random by up to half."""
 
     def __init__(self, first: float = 0.2, longest: float = 15.0) -> None:

@@ -13,7 +13,7 @@ class Busy(Unreachable):
     """The API server asks to retry soon (429). It did nothing."""
 
 
-class Denied(OutsideError):
+class ApiForbidden(OutsideError):
     """The API server denies our ServiceAccount the request (403). The text says which verb on which resource."""
 
 

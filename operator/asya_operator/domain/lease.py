@@ -25,7 +25,7 @@ class LeaseTimes:
         return self.retry_period * 0.75
 
 
-class Observer:
+class LeaseObserver:
     """Remembers when the Lease last changed, on our clock."""
 
     def __init__(self, identity: str, times: LeaseTimes) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from asya_operator.domain.programming import Accepted, MeshState
+from asya_operator.domain.programming import MeshState, PushResult
 from asya_operator.domain.registry import RegistryDocument
 from asya_operator.domain.views import Body
 
 
-class Kind(StrEnum):
+class WatchedKind(StrEnum):
     """The watched kinds, by the plural names of their collections."""
 
     CONFIGMAPS = "configmaps"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ObjectList:
     """Every object of a kind at a resourceVersion."""
 
     bodies: Sequence[Body]
@@ -29,7 +29,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class KubernetesEvent:
     """An Event to post about an object. `reason` is one CamelCase word."""
 
     about: Body
@@ -42,13 +42,13 @@ class Notice:
 class Cluster(Protocol):
     """One namespace of the Kubernetes API. Every method raises the errors of errors.py."""
 
-    async def list(self, kind: Kind) -> Listing:
+    async def list(self, kind: WatchedKind) -> ObjectList:
         """Every object of the kind (of ConfigMaps only gateway-flows). Raises KindMissing, Denied, Unavailable."""
 
-    async def patch_status(self, kind: Kind, body: Body, status: Mapping[str, Any]) -> Body:
+    async def patch_status(self, kind: WatchedKind, body: Body, status: Mapping[str, Any]) -> Body:
         """Merge into the status if the object has not changed since it was read. Raises Conflicting, Vanished."""
 
-    async def annotate(self, kind: Kind, body: Body, annotations: Mapping[str, str]) -> Body:
+    async def annotate(self, kind: WatchedKind, body: Body, annotations: Mapping[str, str]) -> Body:
         """Set annotations. Raises Vanished."""
 
     async def apply(self, document: Mapping[str, Any], *, manager: str | None = None) -> Body:
@@ -61,7 +61,7 @@ class Cluster(Protocol):
     async def delete(self, document: Mapping[str, Any], *, owner_uid: str) -> None:
         """Delete the object if it belongs to this owner. A missing object is not an error."""
 
-    async def post(self, notice: Notice) -> None:
+    async def post(self, notice: KubernetesEvent) -> None:
         """Post an Event. Errors are only logged, because nothing depends on Events."""
 
 
@@ -81,7 +81,7 @@ class Mesh(Protocol):
     async def announce(self, holder: str) -> int:
         """Announce a new leader; returns the epoch that fences all earlier ones."""
 
-    async def push(self, epoch: int, document: RegistryDocument) -> Accepted:
+    async def push(self, epoch: int, document: RegistryDocument) -> PushResult:
         """Push the document. Raises RequestRefused if mesh cannot read it."""
 
     async def heartbeat(self, epoch: int) -> None:

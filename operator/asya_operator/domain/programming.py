@@ -34,7 +34,7 @@ class MeshState:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class PushResult:
     """Mesh's answer to a push: the generation that contains it; for each unreadable key of the ConfigMap, the names
     that stay in force; and the flows that gateways do not serve, with the reason."""
 

@@ -112,7 +112,7 @@ Place = tuple[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ComputedRegistry:
     """The document, the served flows by name and the location of each, and a verdict for every Flow (by metadata.name)
     and every entry of the ConfigMap. `judged` says which version of a Flow its verdict is about."""
 
@@ -129,7 +129,7 @@ class Outcome:
         return {each.name: each.reason for each in problems if self.places.get(each.name) == (each.source, each.line)}
 
 
-def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
+def compute(inputs: Inputs, readers: Readers | None = None) -> ComputedRegistry:
     """Decide which flows are served. The outcome does not depend on the order of the flows."""
     readers = readers or Readers()
     building = _Building(inputs.actors, readers)
@@ -137,7 +137,7 @@ def compute(inputs: Inputs, readers: Readers | None = None) -> Outcome:
     kept = {source: inputs.kept.get(source, ()) for source in text.unreadable}
     configmap = building.configmap(text, kept, present=inputs.configmap is not None)
     resources = building.resources(inputs.flows)
-    return Outcome(
+    return ComputedRegistry(
         RegistryDocument(configmap, resources),
         building.served,
         building.places,

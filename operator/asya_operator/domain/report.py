@@ -5,7 +5,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_operator.domain.conditions import Condition
-from asya_operator.domain.registry import EntryVerdict, Outcome
+from asya_operator.domain.registry import ComputedRegistry, EntryVerdict
 
 REPORT_ANNOTATION = "asya.sh/flows-report"
 MAX_REPORT_BYTES = 32 * 1024
@@ -13,7 +13,7 @@ MAX_REPORT_BYTES = 32 * 1024
 ProgrammedOf = Callable[[EntryVerdict], Condition]
 
 
-def report(outcome: Outcome, programmed: ProgrammedOf) -> str:
+def report(outcome: ComputedRegistry, programmed: ProgrammedOf) -> str:
     """The annotation's JSON: `{hash, served, programmed, flows[], problems[], omitted?}`.
 
     `hash` identifies the text it is about. Cut at 32 KiB: flows without problems are left out first, then problems.

@@ -9,11 +9,11 @@ from typing_extensions import override
 from asya_operator.domain.nesting import cut, loads
 
 
-class Response(aiohttp.ClientResponse):
+class BoundedResponse(aiohttp.ClientResponse):
     """A response whose JSON cannot be too deep. Kopf decodes lists with `json`, and watches line by line."""
 
     @override
-    async def start(self, connection: Any) -> "Response":
+    async def start(self, connection: Any) -> "BoundedResponse":
         await super().start(connection)
         self.content = Lines(self.content)  # type: ignore[assignment]  # all that kopf asks of it
         return self
@@ -50,4 +50,4 @@ def session(*, token: str | None, ssl: Any) -> aiohttp.ClientSession:
     """A session for the running event loop. `ssl` is a context or False."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     connector = aiohttp.TCPConnector(limit=0, ssl=ssl)
-    return aiohttp.ClientSession(connector=connector, headers=headers, response_class=Response)
+    return aiohttp.ClientSession(connector=connector, headers=headers, response_class=BoundedResponse)

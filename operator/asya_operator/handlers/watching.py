@@ -16,19 +16,19 @@ from typing import Any
 import kopf
 
 from asya_crds.naming import ACTOR_LABEL, FLOWS_CONFIGMAP
-from asya_operator.domain.ports import Kind
+from asya_operator.domain.ports import WatchedKind
 from asya_operator.domain.views import Body
 from asya_operator.handlers.session import session
 
 log = logging.getLogger(__name__)
-Listener = Callable[[Kind, str | None, Body], None]
+Listener = Callable[[WatchedKind, str | None, Body], None]
 Login = Callable[[], kopf.ConnectionInfo]
 GROUPS = {
-    Kind.CONFIGMAPS: ("", "v1"),
-    Kind.FLOWS: ("asya.sh", "v1alpha1"),
-    Kind.ACTORS: ("asya.sh", "v1alpha1"),
-    Kind.DEPLOYMENTS: ("apps", "v1"),
-    Kind.SCALED_OBJECTS: ("keda.sh", "v1alpha1"),
+    WatchedKind.CONFIGMAPS: ("", "v1"),
+    WatchedKind.FLOWS: ("asya.sh", "v1alpha1"),
+    WatchedKind.ACTORS: ("asya.sh", "v1alpha1"),
+    WatchedKind.DEPLOYMENTS: ("apps", "v1"),
+    WatchedKind.SCALED_OBJECTS: ("keda.sh", "v1alpha1"),
 }
 
 
@@ -39,11 +39,11 @@ class EndlessBackoffs:
         return itertools.chain((0.5, 1, 2, 3, 5, 8, 13), itertools.repeat(20.0))
 
 
-class Watch:
+class KopfWatches:
     """Kopf's watches on one namespace. Events arrive on the event loop that created this object."""
 
     def __init__(
-        self, namespace: str, identity: str, login: Login, listener: Listener, kinds: Collection[Kind]
+        self, namespace: str, identity: str, login: Login, listener: Listener, kinds: Collection[WatchedKind]
     ) -> None:
         self._namespace, self._login, self._listener = namespace, login, listener
         # Kopf would build an identity from the user's name, but in a container the user id may have none.
@@ -119,7 +119,7 @@ class Watch:
             self._watch_kind(registry, *GROUPS[kind], kind)
         return registry
 
-    def _watch_kind(self, registry: kopf.OperatorRegistry, group: str, version: str, kind: Kind) -> None:
+    def _watch_kind(self, registry: kopf.OperatorRegistry, group: str, version: str, kind: WatchedKind) -> None:
         @kopf.on.event(group, version, kind.value, registry=registry, id=f"watch-{kind.value}")
         async def told(event: Mapping[str, Any], **_: Any) -> None:
             self._loop.call_soon_threadsafe(self._listener, kind, event["type"], event["object"])

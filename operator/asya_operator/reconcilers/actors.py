@@ -12,8 +12,8 @@ from asya_crds import jsontext
 from asya_crds.async_actor import AsyncActorSpec
 from asya_crds.older_shapes import InvalidActor, actor_from_resource
 from asya_operator.domain.actor_status import (
-    Found,
-    Part,
+    ObservedState,
+    PartStatus,
     complaint,
     conditions_of,
     refused,
@@ -21,12 +21,12 @@ from asya_operator.domain.actor_status import (
     status_of,
     waiting_for_flavors,
 )
-from asya_operator.domain.backoff import Backoff
+from asya_operator.domain.backoff import ExponentialBackoff
 from asya_operator.domain.conditions import Condition, merge, state_of
 from asya_operator.domain.drift import contains, owns_replicas
-from asya_operator.domain.errors import Conflicting, Denied, OutsideError, RequestRefused, Vanished
+from asya_operator.domain.errors import ApiForbidden, Conflicting, OutsideError, RequestRefused, Vanished
 from asya_operator.domain.flavors import FlavorConflict, named_flavors, with_flavors
-from asya_operator.domain.ports import ActorCluster, Kind, Notice, Queues
+from asya_operator.domain.ports import ActorCluster, KubernetesEvent, Queues, WatchedKind
 from asya_operator.domain.queue_names import long_queue_name
 from asya_operator.domain.resources.common import MANAGER, ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
@@ -71,7 +71,7 @@ class Actors:
         self._queued: set[str] = set()
         self._busy: set[str] = set()
         self._again: set[str] = set()
-        self._backoffs: dict[str, Backoff] = {}
+        self._backoffs: dict[str, ExponentialBackoff] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._applied: dict[str, str] = {}
         self._scaler = Scaler(sources, cluster, around)
@@ -83,15 +83,15 @@ class Actors:
     @property
     def _keda(self) -> bool | None:
         """Whether KEDA's kinds are installed; None while this is unknown."""
-        return self._sources.has(Kind.SCALED_OBJECTS)
+        return self._sources.has(WatchedKind.SCALED_OBJECTS)
 
-    def _changed(self, kind: Kind, name: str | None) -> None:
+    def _changed(self, kind: WatchedKind, name: str | None) -> None:
         if name == "":  # our own write: of interest to flows, but already known here
             return
-        if kind is Kind.ACTORS:
+        if kind is WatchedKind.ACTORS:
             everyone = self._known.keys() | self._sources.views[kind].objects.keys()
             names = set(everyone) if name is None else {name}
-        elif kind in (Kind.DEPLOYMENTS, Kind.SCALED_OBJECTS):
+        elif kind in (WatchedKind.DEPLOYMENTS, WatchedKind.SCALED_OBJECTS):
             names = self._running(name)
         else:
             return
@@ -100,7 +100,7 @@ class Actors:
 
     def _running(self, made: str | None) -> set[str]:
         """The AsyncActors whose Deployment and ScaledObject have this name (None: any name)."""
-        actors = self._sources.views[Kind.ACTORS]
+        actors = self._sources.views[WatchedKind.ACTORS]
         if made is not None and (namesake := actors.get(made)) and actor_name(namesake) == made:
             return {made}
         return {key for key, body in actors.objects.items() if made in (None, actor_name(body))}
@@ -137,18 +137,18 @@ class Actors:
         if not self._may_write() or self._keda is None:
             self._later(name, 1.0)
             return
-        backoff = self._backoffs.setdefault(name, Backoff(first=1.0, longest=60.0))
+        backoff = self._backoffs.setdefault(name, ExponentialBackoff(first=1.0, longest=60.0))
         try:
             ready = await self._reconcile(name)
         except (Conflicting, Vanished):
-            self._sources.list_again(Kind.ACTORS)
+            self._sources.list_again(WatchedKind.ACTORS)
             self._later(name, backoff.failed())
         except OutsideError as error:
             self._reconciled("failed")
-            if isinstance(error, Denied):
+            if isinstance(error, ApiForbidden):
                 self._sources.health.denied["actors"] = str(error)
             log.warning("actor %s: %s", name, error)
-            if isinstance(error, RequestRefused | Denied):
+            if isinstance(error, RequestRefused | ApiForbidden):
                 await self._tell_refused(name, error)
             self._later(name, backoff.failed())
         except Exception:
@@ -163,12 +163,12 @@ class Actors:
                 backoff.succeeded()
             else:
                 self._later(name, max(LOOK_AGAIN, backoff.failed()))
-            body = self._sources.views[Kind.ACTORS].get(name)
+            body = self._sources.views[WatchedKind.ACTORS].get(name)
             if ready and body is not None and named_flavors(body):
                 self._later(name, LOOK_AT_FLAVORS)
 
     async def _tell_refused(self, name: str, error: OutsideError) -> None:
-        body = self._sources.views[Kind.ACTORS].objects.get(name)
+        body = self._sources.views[WatchedKind.ACTORS].objects.get(name)
         if body is not None:
             with contextlib.suppress(OutsideError):
                 await self._say(body, {"phase": "Creating"}, refused(f"the API server rejects the resource: {error}"))
@@ -182,7 +182,7 @@ class Actors:
 
     async def _reconcile(self, name: str) -> bool:
         """Reconcile one actor; returns whether it needs no further run."""
-        body = self._sources.views[Kind.ACTORS].objects.get(name)
+        body = self._sources.views[WatchedKind.ACTORS].objects.get(name)
         if body is None or deleting(body):
             return await self._gone(name)
         try:
@@ -214,7 +214,7 @@ class Actors:
         scaler = await self._scaler.scale(actor, address, scaled=scaled) if self._keda else None
         identifier = self._queues.identifier(actor.name)
         url = address if address != identifier else ""
-        found = Found(queue, identifier, scaler, live, scaled, queue_url=url)
+        found = ObservedState(queue, identifier, scaler, live, scaled, queue_url=url)
         if status_of(found)["phase"] == "Creating":
             pods = await self._cluster.pods_of(actor.name)
             found = replace(found, complaint=complaint(pods))
@@ -232,7 +232,7 @@ class Actors:
         mine = age(actor.body)
         rivals = [
             other
-            for other in self._sources.views[Kind.ACTORS].objects.values()
+            for other in self._sources.views[WatchedKind.ACTORS].objects.values()
             if actor_name(other) == actor.name and not deleting(other) and age(other) < mine
         ]
         return min(rivals, key=age)["metadata"]["name"] if rivals else None
@@ -257,7 +257,9 @@ class Actors:
         self._applied.pop(actor, None)
         self._scaler.forget(actor)
         self._declared -= {(actor, True), (actor, False)}
-        still_run = any(actor_name(other) == actor for other in self._sources.views[Kind.ACTORS].objects.values())
+        still_run = any(
+            actor_name(other) == actor for other in self._sources.views[WatchedKind.ACTORS].objects.values()
+        )
         if self._delete_queues and not still_run:
             if await self._cluster.pods_of(actor):
                 # A worker that is still running would declare its queue again.
@@ -266,15 +268,15 @@ class Actors:
             await self._queues.delete(actor)
         return True
 
-    async def _declare(self, actor: ActorResource) -> Part:
+    async def _declare(self, actor: ActorResource) -> PartStatus:
         key = (actor.name, actor.spec.foreign_sidecar is not None)
         if key not in self._declared:
             try:
                 await self._queues.declare(actor.name, foreign=key[1])
             except OutsideError as error:
-                return Part(False, f"The queue could not be declared: {error}")
+                return PartStatus(False, f"The queue could not be declared: {error}")
             self._declared.add(key)
-        return Part(True)
+        return PartStatus(True)
 
     async def _declare_for_ever(self) -> None:
         """Declare queues periodically. They may vanish: a user deletes them, or the broker restarts without its
@@ -300,7 +302,7 @@ class Actors:
 
     async def _deploy(self, actor: ActorResource, *, scaled: bool) -> Body | None:
         """Apply the Deployment if it is missing, was changed by others, or must change."""
-        live = self._sources.views[Kind.DEPLOYMENTS].objects.get(actor.name)
+        live = self._sources.views[WatchedKind.DEPLOYMENTS].objects.get(actor.name)
         wanted = deployment(actor, self._around, replicas=None if scaled else _replicas(actor))
         text = jsontext.canonical(wanted)
         if live is not None and self._applied.get(actor.name) == text and contains(live, wanted):
@@ -313,7 +315,7 @@ class Actors:
             await self._hand_over_replicas(actor, live)
         applied = await self._cluster.apply(wanted)
         self._applied[actor.name] = text
-        self._sources.written(Kind.DEPLOYMENTS, applied)
+        self._sources.written(WatchedKind.DEPLOYMENTS, applied)
         return applied
 
     async def _hand_over_replicas(self, actor: ActorResource, live: Body) -> None:
@@ -336,12 +338,12 @@ class Actors:
         if merged is None and contains(before, {key: value for key, value in wanted.items() if value is not None}):
             return
         patch = {**wanted, **({} if merged is None else {"conditions": merged})}
-        self._sources.written(Kind.ACTORS, await self._cluster.patch_status(Kind.ACTORS, body, patch))
-        self._sources.retell(Kind.ACTORS)
+        self._sources.written(WatchedKind.ACTORS, await self._cluster.patch_status(WatchedKind.ACTORS, body, patch))
+        self._sources.retell(WatchedKind.ACTORS)
         for condition in conditions:
             known = state_of(body, condition.type)
             if condition.state == "False" and (known is None or known.get("message") != condition.message):
-                await self._cluster.post(Notice(body, True, condition.reason, condition.message))
+                await self._cluster.post(KubernetesEvent(body, True, condition.reason, condition.message))
 
 
 def _replicas(actor: ActorResource) -> int:

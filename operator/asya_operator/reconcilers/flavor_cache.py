@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asya_operator.domain.errors import Denied, KindMissing
+from asya_operator.domain.errors import ApiForbidden, KindMissing
 from asya_operator.domain.flavors import Spec, by_name
 from asya_operator.domain.ports import ActorCluster
 
@@ -42,5 +42,5 @@ class FlavorCache:
             raise FlavorsMissing(
                 "spec.flavors: the cluster has no EnvironmentConfig (apiextensions.crossplane.io/v1beta1)"
             ) from None
-        except Denied as error:
+        except ApiForbidden as error:
             raise FlavorsMissing(f"spec.flavors: {error}; the component `flavors` of the manifests grants it") from None

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from asya_operator.domain.backoff import Backoff
+from asya_operator.domain.backoff import ExponentialBackoff
 from asya_operator.domain.errors import OutsideError, RequestRefused, Superseded
 from asya_operator.domain.memo import Memo
-from asya_operator.domain.ports import Kind, Mesh
+from asya_operator.domain.ports import Mesh, WatchedKind
 from asya_operator.domain.programming import Ledger, MeshState
-from asya_operator.domain.registry import Outcome, RegistryDocument, compute
+from asya_operator.domain.registry import ComputedRegistry, RegistryDocument, compute
 from asya_operator.reconcilers.sources import Sources
 from asya_operator.reconcilers.statuses import StatusInputs, StatusWriter
 
@@ -25,7 +25,7 @@ HOPELESS = 15.0
 class Watchers(Protocol):
     """Receives events to count (metrics)."""
 
-    def computed(self, outcome: Outcome, seconds: float) -> None:
+    def computed(self, outcome: ComputedRegistry, seconds: float) -> None:
         """The registry was computed."""
 
     def pushed(self, seconds: float, generation: int) -> None:
@@ -39,7 +39,7 @@ class Watchers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PushTiming:
     """Times in seconds. A change is processed after `quiet`. While more changes arrive, that wait doubles up to
     `longest`, so that a thousand changes cause few pushes. Mesh's state is read every `look`. The `heartbeat` keeps
     gateways from reading their mounted files, which they do after 30 without one."""
@@ -61,15 +61,15 @@ class RegistryPusher:
         watchers: Watchers,
         holder: str,
         may_write: Callable[[], bool],
-        pace: Pace | None = None,
+        pace: PushTiming | None = None,
     ) -> None:
         self._sources, self._mesh, self._statuses, self._watchers = sources, mesh, statuses, watchers
-        self._holder, self._may_write, self._pace = holder, may_write, pace or Pace()
+        self._holder, self._may_write, self._pace = holder, may_write, pace or PushTiming()
         self._memo, self._ledger = Memo(), Ledger()
         self._dirty, self._push_wanted, self._unwritten = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._news = asyncio.Event()
         self._delay, self._computed_at = self._pace.quiet, float("-inf")
-        self._outcome: Outcome | None = None
+        self._outcome: ComputedRegistry | None = None
         self._accepted: tuple[RegistryDocument, int] | None = None
         self._epoch: int | None = None
         self._state: MeshState | None = None
@@ -79,8 +79,8 @@ class RegistryPusher:
         self._judged_with: Mapping[str, tuple[str, ...]] = {}
         sources.watch(self._changed)
 
-    def _changed(self, kind: Kind, name: str | None) -> None:
-        if kind in (Kind.CONFIGMAPS, Kind.FLOWS, Kind.ACTORS):
+    def _changed(self, kind: WatchedKind, name: str | None) -> None:
+        if kind in (WatchedKind.CONFIGMAPS, WatchedKind.FLOWS, WatchedKind.ACTORS):
             self._dirty.set()
 
     async def run(self) -> None:
@@ -121,7 +121,7 @@ class RegistryPusher:
         self._dirty.clear()
 
     async def _push(self) -> None:
-        backoff = Backoff()
+        backoff = ExponentialBackoff()
         while True:
             await self._push_wanted.wait()
             self._push_wanted.clear()
@@ -143,7 +143,7 @@ class RegistryPusher:
             else:
                 backoff.succeeded()
 
-    async def _push_once(self, outcome: Outcome) -> None:
+    async def _push_once(self, outcome: ComputedRegistry) -> None:
         if self._epoch is None:
             self._epoch = await self._mesh.announce(self._holder)
             log.info("leading with epoch %d", self._epoch)
@@ -174,7 +174,7 @@ class RegistryPusher:
         self._unwritten.set()
 
     async def _follow(self) -> None:
-        backoff = Backoff()
+        backoff = ExponentialBackoff()
         while True:
             asked_after = self._accepted
             self._news.clear()
@@ -229,7 +229,7 @@ class RegistryPusher:
                     await self._mesh.heartbeat(self._epoch)
 
     async def _write_statuses(self) -> None:
-        backoff = Backoff(first=0.1, longest=5.0)
+        backoff = ExponentialBackoff(first=0.1, longest=5.0)
         while True:
             await self._unwritten.wait()
             self._unwritten.clear()
@@ -241,7 +241,7 @@ class RegistryPusher:
                 self._unwritten.set()
                 await asyncio.sleep(backoff.failed())
 
-    def _waits_for_kept(self, outcome: Outcome) -> bool:
+    def _waits_for_kept(self, outcome: ComputedRegistry) -> bool:
         """Whether names are in force that only mesh knows, which its answer to the push will report. If the push fails,
         conditions are written without them, because the failed push is more important."""
         told = self._kept_of == outcome.document.configmap.unreadable and self._judged_with == self._kept

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from asya_crds import jsontext
-from asya_operator.domain.actor_status import Part, scaling
+from asya_operator.domain.actor_status import PartStatus, scaling
 from asya_operator.domain.drift import contains
-from asya_operator.domain.ports import Cluster, Kind
+from asya_operator.domain.ports import Cluster, WatchedKind
 from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.scaled_object import scaled_object, scaled_object_reference
 from asya_operator.domain.resources.trigger_authentication import trigger_authentication
@@ -25,10 +25,10 @@ class Scaler:
         """The actor is gone."""
         self._applied.pop(actor, None)
 
-    async def scale(self, actor: ActorResource, queue: str, *, scaled: bool) -> Part | None:
+    async def scale(self, actor: ActorResource, queue: str, *, scaled: bool) -> PartStatus | None:
         """Create or delete the ScaledObject for the queue with this address; returns None if nothing scales the
         actor."""
-        live = self._sources.views[Kind.SCALED_OBJECTS].get(actor.name)
+        live = self._sources.views[WatchedKind.SCALED_OBJECTS].get(actor.name)
         if not scaled or actor.spec.scaling is None:
             self.forget(actor.name)
             if live is not None:
@@ -41,18 +41,18 @@ class Scaler:
             return scaling(live)
         return await self._apply(actor, queue, wanted)
 
-    async def _apply(self, actor: ActorResource, queue: str, wanted: Mapping[str, Any]) -> Part:
+    async def _apply(self, actor: ActorResource, queue: str, wanted: Mapping[str, Any]) -> PartStatus:
         """Apply KEDA's objects, also while they are not ready, because the TriggerAuthentication is not watched."""
         assert actor.spec.scaling is not None, "only called where something scales the actor"
         authentication = trigger_authentication(actor, self._around, actor.spec.scaling, queue)
         for document in (authentication, wanted):
             if document is not None and not await is_ours(self._cluster, actor, document):
-                return Part(
+                return PartStatus(
                     False, f"{document['kind']} {document['metadata']['name']} does not belong to this operator"
                 )
         if authentication is not None:
             await self._cluster.apply(authentication)
         live = await self._cluster.apply(wanted)
         self._applied[actor.name] = jsontext.canonical(wanted)
-        self._sources.written(Kind.SCALED_OBJECTS, live)
+        self._sources.written(WatchedKind.SCALED_OBJECTS, live)
         return scaling(live)

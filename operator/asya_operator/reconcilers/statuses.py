@@ -10,10 +10,10 @@ from typing import Any
 from asya_crds import jsontext
 from asya_crds.flow import Flow
 from asya_operator.domain.conditions import Condition, merge, state_of
-from asya_operator.domain.errors import Conflicting, Denied, OutsideError, Vanished
-from asya_operator.domain.ports import Cluster, Kind, Notice
+from asya_operator.domain.errors import ApiForbidden, Conflicting, OutsideError, Vanished
+from asya_operator.domain.ports import Cluster, KubernetesEvent, WatchedKind
 from asya_operator.domain.programming import Ledger, MeshState, programmed
-from asya_operator.domain.registry import Outcome, Verdict, text_of
+from asya_operator.domain.registry import ComputedRegistry, Verdict, text_of
 from asya_operator.domain.report import REPORT_ANNOTATION, report
 from asya_operator.domain.views import Body
 from asya_operator.reconcilers.sources import Sources, deleting
@@ -31,7 +31,7 @@ Conditions = tuple[Condition, Condition, Condition]
 class StatusInputs:
     """The inputs of the conditions."""
 
-    outcome: Outcome
+    outcome: ComputedRegistry
     ledger: Ledger
     mesh: MeshState | None
     trouble: str | None
@@ -75,7 +75,7 @@ class StatusWriter:
         write each of them twice. Events are posted after the conditions, which are more important.
         """
         gate = asyncio.Semaphore(PARALLEL)
-        notices: list[Notice] = []
+        notices: list[KubernetesEvent] = []
 
         async def one(name: str) -> bool:
             async with gate:
@@ -109,8 +109,8 @@ class StatusWriter:
         existing = (body.get("status") or {}).get("conditions") or []
         return merge(existing, conditions, int(body["metadata"].get("generation") or 0), self._clock())
 
-    async def _write_flow(self, name: str, standing: StatusInputs, notices: list[Notice]) -> bool:
-        body = self._sources.views[Kind.FLOWS].get(name)
+    async def _write_flow(self, name: str, standing: StatusInputs, notices: list[KubernetesEvent]) -> bool:
+        body = self._sources.views[WatchedKind.FLOWS].get(name)
         if body is None or deleting(body) or (verdict := standing.verdict(body)) is None:
             return True
         conditions = standing.conditions(verdict)
@@ -121,11 +121,11 @@ class StatusWriter:
         carried = {"registryGeneration": standing.ledger.since(flow)} if flow is not None else {}
         status = {"conditions": merged, "observedGeneration": int(body["metadata"].get("generation") or 0), **carried}
         try:
-            written = await self._cluster.patch_status(Kind.FLOWS, body, status)
+            written = await self._cluster.patch_status(WatchedKind.FLOWS, body, status)
         except Vanished:
             return True
         except Conflicting:
-            self._sources.list_again(Kind.FLOWS)
+            self._sources.list_again(WatchedKind.FLOWS)
             return False
         except OutsideError as error:
             self._refused("flows/status", error)
@@ -133,12 +133,12 @@ class StatusWriter:
             return False
         self._wrote("flow")
         self._sources.health.denied.pop("flows/status", None)
-        self._sources.written(Kind.FLOWS, written)
+        self._sources.written(WatchedKind.FLOWS, written)
         notices += [notice for condition in conditions[:2] if (notice := _notice(body, condition)) is not None]
         return True
 
     def _refused(self, what: str, error: OutsideError) -> None:
-        if isinstance(error, Denied):
+        if isinstance(error, ApiForbidden):
             self._sources.health.denied[what] = str(error)
 
     async def _write_report(self, standing: StatusInputs) -> bool:
@@ -150,7 +150,7 @@ class StatusWriter:
         if before == text:
             return True
         try:
-            written = await self._cluster.annotate(Kind.CONFIGMAPS, body, {REPORT_ANNOTATION: text})
+            written = await self._cluster.annotate(WatchedKind.CONFIGMAPS, body, {REPORT_ANNOTATION: text})
         except Vanished:
             return True
         except OutsideError as error:
@@ -159,22 +159,22 @@ class StatusWriter:
             return False
         self._wrote("configmap")
         self._sources.health.denied.pop("configmaps/report", None)
-        self._sources.written(Kind.CONFIGMAPS, written)
+        self._sources.written(WatchedKind.CONFIGMAPS, written)
         for problem in _new_problems(before, text):
             place = f"{problem['key']} line {problem['line']}"
             message = f"{place}, {problem['name'] or 'unnamed'}: {problem['message']}"
-            await self._cluster.post(Notice(body, True, problem["reason"], message))
+            await self._cluster.post(KubernetesEvent(body, True, problem["reason"], message))
         return True
 
 
-def _notice(body: Body, condition: Condition) -> Notice | None:
+def _notice(body: Body, condition: Condition) -> KubernetesEvent | None:
     """An Event if a condition became false, changed its reason, or became true again."""
     before = state_of(body, condition.type)
     was_good = before is None or before.get("status") == "True"
     if condition.state == "False" and (was_good or (before or {}).get("message") != condition.message):
-        return Notice(body, True, condition.reason, condition.message)
+        return KubernetesEvent(body, True, condition.reason, condition.message)
     if condition.holds and before is not None and before.get("status") == "False":
-        return Notice(body, False, condition.reason, condition.message)
+        return KubernetesEvent(body, False, condition.reason, condition.message)
     return None
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from asya_gateway.channels import pacing
 from asya_gateway.channels.slots import AT_ONCE
 from asya_gateway.domain.destinations import NO_LIVE_KEY, REVOKED
-from asya_gateway.outbound.client import Limits, OutboundClient
+from asya_gateway.outbound.client import ExchangeLimits, OutboundClient
 from asya_gateway.outbound.errors import NameNotReached
 from asya_gateway.outbound.permitting import Allowed
 from asya_gateway.protocols.a2a.push import channel
@@ -368,7 +368,7 @@ async def test_the_end_is_pushed_though_its_log_is_gone_and_to_whoever_comes_lat
 async def test_a_stop_gives_back_what_hangs_and_what_hangs_takes_few_places(
     database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel, "LIMITS", Limits(seconds=60.0, bytes=1000))
+    monkeypatch.setattr(channel, "LIMITS", ExchangeLimits(seconds=60.0, bytes=1000))
     client = OutboundClient(Allowed.of([LOCAL]))
     async with (
         receiving() as slow,
@@ -391,7 +391,7 @@ async def test_a_receiver_that_hangs_is_given_up_and_delays_no_other(
     gateway: Gateway, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert channel.LIMITS.seconds == 10.0
-    monkeypatch.setattr(channel, "LIMITS", Limits(seconds=0.5, bytes=1000))
+    monkeypatch.setattr(channel, "LIMITS", ExchangeLimits(seconds=0.5, bytes=1000))
     receiver.then = hangs
     hanging = await begun(gateway, url=receiver.url)
     await until(lambda: _attempted(gateway, hanging))

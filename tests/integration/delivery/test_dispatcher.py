@@ -18,7 +18,7 @@ from asya_crds.envelope import Envelope, Route
 from asya_crds.hop_reports import EndOutcome
 from asya_crds.status import TaskStatus
 from asya_gateway.delivery.dispatcher import Dispatcher
-from asya_gateway.domain.hop_reports import Send, Unroutable
+from asya_gateway.domain.hop_reports import Send, UnroutableRule
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.ports import OutboxEntry, Refused
 from asya_gateway.domain.reports import FinalReport
@@ -204,7 +204,7 @@ async def test_an_envelope_that_the_queue_system_refuses_ends_its_task_at_once(
     assert await broker.depth("first") == 0
 
 
-async def accept_end(process: Accepting, *sends: Send, unroutable: Unroutable) -> str:
+async def accept_end(process: Accepting, *sends: Send, unroutable: UnroutableRule) -> str:
     """A task whose first hop has handed on these envelopes of it."""
     await process.storage.database.execute("DELETE FROM outbox")
     task_id = await process.accept()
@@ -234,7 +234,7 @@ async def test_an_envelope_of_a_hop_whose_queue_stays_missing_fails_its_task_in_
     await broker.declare(Queue("x-sump"))
     async with accepting(database_url, rabbitmq_vhost_url) as process:
         began = time.monotonic()
-        await accept_end(process, envelope("nowhere"), unroutable=Unroutable(2.0, "x-sink", "x-sump"))
+        await accept_end(process, envelope("nowhere"), unroutable=UnroutableRule(2.0, "x-sink", "x-sump"))
         failure = await received(broker, "x-sump")
         assert time.monotonic() - began >= 2.0
         worded = broken("Unroutable", failure["status"]["error"]["message"])
@@ -252,7 +252,7 @@ async def test_an_envelope_of_a_hop_for_a_queue_that_comes_in_time_arrives(
     database_url: str, rabbitmq_vhost_url: str, broker: Transport
 ) -> None:
     async with accepting(database_url, rabbitmq_vhost_url) as process:
-        await accept_end(process, envelope("late"), unroutable=Unroutable(60.0, "x-sink", "x-sump"))
+        await accept_end(process, envelope("late"), unroutable=UnroutableRule(60.0, "x-sink", "x-sump"))
         await until(lambda: process.dispatcher.refused > 0)
         await broker.declare(Queue("late"))
         assert (await received(broker, "late"))["payload"] == {"n": 1}
@@ -263,7 +263,7 @@ async def test_those_for_x_sink_wait_for_its_queue(
 ) -> None:
     await broker.declare(Queue("x-sump"))
     async with accepting(database_url, rabbitmq_vhost_url) as process:
-        await accept_end(process, envelope("x-sink"), unroutable=Unroutable(0.0, "x-sink", "x-sump"))
+        await accept_end(process, envelope("x-sink"), unroutable=UnroutableRule(0.0, "x-sink", "x-sump"))
         await until(lambda: process.dispatcher.refused > 1)
         await broker.declare(Queue("x-sink"))
         assert (await received(broker, "x-sink"))["payload"] == {"n": 1}
@@ -276,7 +276,7 @@ async def test_an_envelope_of_a_hop_that_is_too_large_fails_its_task_without_the
     await broker.declare(Queue("x-sump"))
     async with accepting(database_url, rabbitmq_vhost_url, max_message_bytes=1500) as process:
         payload = jsontext.dumps("x" * 3_000)
-        await accept_end(process, envelope("first", payload), unroutable=Unroutable(60.0, "x-sink", "x-sump"))
+        await accept_end(process, envelope("first", payload), unroutable=UnroutableRule(60.0, "x-sink", "x-sump"))
         failure = await received(broker, "x-sump")
         error = failure["status"]["error"]
         assert (error["type"], error["class"], error["code"]) == ("TooLarge", "runtime", "envelope_too_large")
@@ -289,7 +289,7 @@ async def test_a_failure_that_cannot_be_sent_at_all_ends_its_task(
     database_url: str, rabbitmq_vhost_url: str, broker: Transport
 ) -> None:
     async with accepting(database_url, rabbitmq_vhost_url, max_message_bytes=200) as process:
-        task_id = await accept_end(process, envelope("first"), unroutable=Unroutable(60.0, "x-sink", "x-sump"))
+        task_id = await accept_end(process, envelope("first"), unroutable=UnroutableRule(60.0, "x-sink", "x-sump"))
 
         async def ended() -> bool:
             task = await process.storage.tasks.get(task_id, owner=EVERY_OWNER)

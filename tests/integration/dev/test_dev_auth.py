@@ -16,7 +16,7 @@ from asya_cli.dev.access import SECRET_FILE, issuing
 from asya_cli.errors import CliError
 from asya_cli.login.bearer import LoginBearer
 from asya_cli.login.browser import Wishes, log_in
-from asya_cli.login.store import LoginStore
+from asya_cli.login.store import LoginFolder
 from tests.support.dev import DevRun, dev_run, environment
 from tests.support.login_command import Browser
 
@@ -43,7 +43,7 @@ async def test_a_caller_logs_in_and_the_run_shows_its_call(run: DevRun, tmp_path
     async with connect(run.url) as client:
         with pytest.raises(CliError, match="asks who calls: log in with `asya login`"):
             await client.tools()
-    store = LoginStore(tmp_path / "logins")
+    store = LoginFolder(tmp_path / "logins")
     login = await log_in(run.url, store, Wishes(), Browser().show)
     assert login is not None
     async with connect(run.url, LoginBearer(login, store)) as client:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.answers import AT_ONCE, JSON_HEADERS, PlainJson, json_response
-from asya_gateway.protocols.mcp.answering import Settled, respond
+from asya_gateway.protocols.mcp.answering import FinalResponse, respond
 
 TEXT = '{"text":"žluť"}'
 HOST = "Host: localhost"
@@ -93,7 +93,7 @@ async def test_no_headers_are_as_good_as_an_empty_table_of_them(port: int) -> No
 
 
 def test_an_answer_of_mcp_is_written_in_one_piece() -> None:
-    assert type(respond(Settled(TEXT), AcceptedForms(json=True, stream=True))) is PlainJson
+    assert type(respond(FinalResponse(TEXT), AcceptedForms(json=True, stream=True))) is PlainJson
 
 
 async def test_the_connection_serves_one_request_after_the_other(port: int) -> None:

@@ -14,7 +14,7 @@ from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.identity.jwt.issuer_keys import BETWEEN_FETCHES, STALEST, IssuerKeys
 from asya_gateway.identity.jwt.locating import at, of_issuer
 from asya_gateway.identity.jwt.verifying import Issuer, IssuersTokens
-from asya_gateway.outbound.client import Limits, OutboundClient, operators_url
+from asya_gateway.outbound.client import ExchangeLimits, OutboundClient, operators_url
 from tests.support.issuers import AUDIENCE, URL, document, fresh_key, key_for, token
 from tests.support.waiting import rounds, until
 from tests.support.web import Web, http, web
@@ -86,7 +86,7 @@ async def world(
             clock=clock,
             refresh=refresh,
             retry=refresh,
-            limits=Limits(seconds=seconds, bytes=256 * 1024),
+            limits=ExchangeLimits(seconds=seconds, bytes=256 * 1024),
         )
         await keys.start()
         try:

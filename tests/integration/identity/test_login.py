@@ -15,13 +15,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from asya_cli.bearers import Bearer, Held, given
+from asya_cli.bearers import Bearer, TokenSource, given
 from asya_cli.client import GatewayClient, connect
 from asya_cli.errors import CliError, ExitCode
 from asya_cli.login.bearer import LoginBearer
 from asya_cli.login.browser import Wishes, log_in
 from asya_cli.login.ending import log_out
-from asya_cli.login.store import Login, LoginStore
+from asya_cli.login.store import Login, LoginFolder
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.login import Browser as Person
 from tests.support.login import gateway_with
@@ -38,11 +38,11 @@ async def gateway(database_url: str) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LoginStore:
-    return LoginStore(tmp_path / "state" / "logins")
+def store(tmp_path: Path) -> LoginFolder:
+    return LoginFolder(tmp_path / "state" / "logins")
 
 
-async def logged_in(gateway: Gateway, store: LoginStore, browser: Browser | None = None, **wishes: Any) -> Login:
+async def logged_in(gateway: Gateway, store: LoginFolder, browser: Browser | None = None, **wishes: Any) -> Login:
     login = await log_in(gateway.url, store, Wishes(**wishes), (browser or Browser()).show)
     assert login is not None
     return login
@@ -57,7 +57,7 @@ async def registered(gateway: Gateway) -> int:
     return int(await gateway.running.storage.database.fetchval("SELECT count(*) FROM oauth_clients"))
 
 
-async def test_a_login_lets_the_commands_call(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_login_lets_the_commands_call(gateway: Gateway, store: LoginFolder) -> None:
     browser = Browser()
     login = await logged_in(gateway, store, browser)
     assert login.scope == "mcp:invoke mcp:read"
@@ -68,7 +68,7 @@ async def test_a_login_lets_the_commands_call(gateway: Gateway, store: LoginStor
     assert [status for status, _ in browser.pages] == [200]
 
 
-async def test_the_request_is_the_one_of_the_rfcs(gateway: Gateway, store: LoginStore) -> None:
+async def test_the_request_is_the_one_of_the_rfcs(gateway: Gateway, store: LoginFolder) -> None:
     """RFC 7636, section 4.3; RFC 8707, section 2; RFC 8252, section 7.3: a loopback address, and any port."""
     browser = Browser()
     await logged_in(gateway, store, browser)
@@ -80,7 +80,7 @@ async def test_the_request_is_the_one_of_the_rfcs(gateway: Gateway, store: Login
     assert len(asked["state"]) >= 32
 
 
-async def test_only_this_user_can_read_the_tokens(gateway: Gateway, store: LoginStore, tmp_path: Path) -> None:
+async def test_only_this_user_can_read_the_tokens(gateway: Gateway, store: LoginFolder, tmp_path: Path) -> None:
     await logged_in(gateway, store)
     folder = tmp_path / "state" / "logins"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -93,7 +93,7 @@ def test_a_login_is_printed_without_its_secrets() -> None:
     assert not re.search("the-client|the-access|the-refresh", repr(login))
 
 
-async def test_a_second_login_is_the_same_caller(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_second_login_is_the_same_caller(gateway: Gateway, store: LoginFolder) -> None:
     """Tasks belong to the client where no persons log in."""
     first = await logged_in(gateway, store)
     second = await logged_in(gateway, store)
@@ -103,14 +103,14 @@ async def test_a_second_login_is_the_same_caller(gateway: Gateway, store: LoginS
     assert await gateway.running.storage.database.fetchval(living) == 1, "the first one is revoked"
 
 
-async def test_a_client_that_the_gateway_forgot_registers_again(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_client_that_the_gateway_forgot_registers_again(gateway: Gateway, store: LoginFolder) -> None:
     first = await logged_in(gateway, store)
     await gateway.running.storage.database.execute("DELETE FROM oauth_clients")
     second = await logged_in(gateway, store)
     assert first.client_id != second.client_id
 
 
-async def test_a_redirect_with_another_state_does_not_end_the_wait(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_redirect_with_another_state_does_not_end_the_wait(gateway: Gateway, store: LoginFolder) -> None:
     """RFC 6749, section 10.12: any page can send the browser to the listener."""
     browser = Browser(before=({"code": "stolen", "state": "guessed"}, {"code": "stolen"}))
     await logged_in(gateway, store, browser)
@@ -118,7 +118,7 @@ async def test_a_redirect_with_another_state_does_not_end_the_wait(gateway: Gate
 
 
 @pytest.mark.parametrize("iss", ["https://other.example", ""])
-async def test_a_redirect_of_another_server_is_refused(gateway: Gateway, store: LoginStore, iss: str) -> None:
+async def test_a_redirect_of_another_server_is_refused(gateway: Gateway, store: LoginFolder, iss: str) -> None:
     """RFC 9207, section 2.4: "clients MUST reject authorization responses" with another issuer, or without one if the
     server says that it sends it."""
     with pytest.raises(CliError, match="the redirect is not of"):
@@ -127,7 +127,7 @@ async def test_a_redirect_of_another_server_is_refused(gateway: Gateway, store: 
 
 
 async def test_what_the_server_refuses_is_told_to_the_person_and_to_the_command(
-    gateway: Gateway, store: LoginStore
+    gateway: Gateway, store: LoginFolder
 ) -> None:
     await logged_in(gateway, store)
     browser = Browser()
@@ -138,13 +138,13 @@ async def test_what_the_server_refuses_is_told_to_the_person_and_to_the_command(
 
 
 async def test_scopes_of_operators_are_not_granted_to_a_client_that_registered_itself(
-    gateway: Gateway, store: LoginStore
+    gateway: Gateway, store: LoginFolder
 ) -> None:
     login = await logged_in(gateway, store, scopes=("mcp:read", "task:any:cancel"))
     assert login.scope == "mcp:read"
 
 
-async def test_a_registration_token_is_asked_for_by_name(database_url: str, store: LoginStore) -> None:
+async def test_a_registration_token_is_asked_for_by_name(database_url: str, store: LoginFolder) -> None:
     async with start_gateway(database_url, **oauth_settings(mcp_oauth_registration_token="a-token")) as gateway:
         for wrong in ("", "another"):
             with pytest.raises(CliError, match="--registration-token"):
@@ -152,31 +152,31 @@ async def test_a_registration_token_is_asked_for_by_name(database_url: str, stor
         await logged_in(gateway, store, registration_token="a-token")
 
 
-async def test_an_open_gateway_has_nothing_to_log_in_to(database_url: str, store: LoginStore) -> None:
+async def test_an_open_gateway_has_nothing_to_log_in_to(database_url: str, store: LoginFolder) -> None:
     async with start_gateway(database_url) as gateway:
         assert await log_in(gateway.url, store, Wishes(), Browser().show) is None
 
 
-async def test_a_gateway_with_keys_alone_says_so(database_url: str, store: LoginStore) -> None:
+async def test_a_gateway_with_keys_alone_says_so(database_url: str, store: LoginFolder) -> None:
     async with start_gateway(database_url, auth="required") as gateway:
         with pytest.raises(CliError, match="asks who calls: give a key by --token or ASYA_TOKEN"):
             await logged_in(gateway, store)
 
 
-async def test_a_gateway_under_another_name_than_its_own_is_refused(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_gateway_under_another_name_than_its_own_is_refused(gateway: Gateway, store: LoginFolder) -> None:
     """RFC 9728, section 3.3: metadata of another resource must not be used."""
     other = gateway.url.replace("127.0.0.1", "localhost")
     with pytest.raises(CliError, match=f"{other} says that it is {gateway.url}/mcp"):
         await log_in(other, store, Wishes(), Browser().show)
 
 
-async def test_nothing_is_sent_over_a_network_that_others_read(store: LoginStore) -> None:
+async def test_nothing_is_sent_over_a_network_that_others_read(store: LoginFolder) -> None:
     with pytest.raises(CliError, match="expected https"):
         await log_in("http://asya.example.com", store, Wishes(), Browser().show)
 
 
 async def test_a_person_who_logs_in_gets_what_a_flow_requires(
-    database_url: str, store: LoginStore, tmp_path: Path
+    database_url: str, store: LoginFolder, tmp_path: Path
 ) -> None:
     roles: dict[str, Any] = {
         "roles": {"clerk": {"scopes": ["mcp:read", "mcp:invoke", "finance"]}},
@@ -215,7 +215,7 @@ async def test_a_person_who_logs_in_gets_what_a_flow_requires(
 # Renewal
 
 
-async def test_a_token_that_has_ended_is_renewed_and_stored(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_token_that_has_ended_is_renewed_and_stored(gateway: Gateway, store: LoginFolder) -> None:
     store.write(before := ended(await logged_in(gateway, store)))
     async with connect(gateway.url, LoginBearer(before, store)) as client:
         await client.tools()
@@ -225,13 +225,13 @@ async def test_a_token_that_has_ended_is_renewed_and_stored(gateway: Gateway, st
     assert after.expires_at > time.time()
 
 
-async def test_a_token_that_is_refused_is_renewed_whatever_the_clock_says(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_token_that_is_refused_is_renewed_whatever_the_clock_says(gateway: Gateway, store: LoginFolder) -> None:
     store.write(wrong := replace(await logged_in(gateway, store), access_token="no-token"))
     async with connect(gateway.url, LoginBearer(wrong, store)) as client:
         await client.tools()
 
 
-async def test_many_commands_at_once_renew_once(gateway: Gateway, store: LoginStore) -> None:
+async def test_many_commands_at_once_renew_once(gateway: Gateway, store: LoginFolder) -> None:
     store.write(before := ended(await logged_in(gateway, store)))
     bearers = [LoginBearer(before, store) for _ in range(8)]
     tokens = set(await asyncio.gather(*(each.token() for each in bearers)))
@@ -240,10 +240,10 @@ async def test_many_commands_at_once_renew_once(gateway: Gateway, store: LoginSt
     assert await database.fetchval("SELECT count(*) FROM oauth_refresh_tokens") == 2
 
 
-async def test_a_login_that_was_revoked_says_how_to_go_on(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_login_that_was_revoked_says_how_to_go_on(gateway: Gateway, store: LoginFolder) -> None:
     login = await logged_in(gateway, store)
     bearer: Bearer = LoginBearer(login, store)
-    other = LoginStore(Path(str(store._folder) + "-copy"))
+    other = LoginFolder(Path(str(store._folder) + "-copy"))
     other.write(login)
     assert await log_out(gateway.url, other)
 
@@ -257,7 +257,7 @@ async def test_a_login_that_was_revoked_says_how_to_go_on(gateway: Gateway, stor
             await client.tools()
 
 
-async def test_a_login_at_a_gateway_that_is_open_by_now_does_no_harm(database_url: str, store: LoginStore) -> None:
+async def test_a_login_at_a_gateway_that_is_open_by_now_does_no_harm(database_url: str, store: LoginFolder) -> None:
     async with start_gateway(database_url) as gateway:
         nowhere = f"{gateway.url}/oauth/token"
         login = Login(gateway.url, gateway.url, "r", nowhere, "", "s", "c", "a", "r", 0.0)
@@ -269,7 +269,7 @@ async def test_a_login_at_a_gateway_that_is_open_by_now_does_no_harm(database_ur
 # Logging out
 
 
-async def test_a_logout_revokes_and_forgets(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_logout_revokes_and_forgets(gateway: Gateway, store: LoginFolder) -> None:
     await logged_in(gateway, store)
     assert await log_out(gateway.url, store)
     assert store.read(gateway.url) is None
@@ -278,7 +278,7 @@ async def test_a_logout_revokes_and_forgets(gateway: Gateway, store: LoginStore)
     assert not await log_out(gateway.url, store)
 
 
-async def test_a_login_is_forgotten_although_it_could_not_be_revoked(gateway: Gateway, store: LoginStore) -> None:
+async def test_a_login_is_forgotten_although_it_could_not_be_revoked(gateway: Gateway, store: LoginFolder) -> None:
     store.write(replace(await logged_in(gateway, store), revocation_endpoint="http://127.0.0.1:1/revoke"))
     with pytest.raises(CliError, match="is removed here, but was not revoked") as raised:
         await log_out(gateway.url, store)
@@ -290,7 +290,7 @@ async def test_a_login_is_forgotten_although_it_could_not_be_revoked(gateway: Ga
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"gateway": 1}', "\x00", '{"gateway": "g"'])
-async def test_a_file_that_is_no_login_is_none(store: LoginStore, tmp_path: Path, content: str) -> None:
+async def test_a_file_that_is_no_login_is_none(store: LoginFolder, tmp_path: Path, content: str) -> None:
     store.write(Login("https://g.example", "i", "r", "t", "v", "s", "c", "a", "r", 0.0))
     [file] = (tmp_path / "state" / "logins").glob("*.json")
     file.write_text(content)
@@ -301,7 +301,7 @@ async def test_a_folder_that_is_a_link_is_not_written_to(tmp_path: Path) -> None
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(CliError, match="belongs to another user"):
-        LoginStore(tmp_path / "link").write(Login("g", "i", "r", "t", "v", "s", "c", "a", "r", 0.0))
+        LoginFolder(tmp_path / "link").write(Login("g", "i", "r", "t", "v", "s", "c", "a", "r", 0.0))
 
 
 # What a refused caller reads
@@ -328,7 +328,7 @@ async def test_a_bad_token_is_told_apart_from_none(gateway: Gateway) -> None:
 
 
 async def test_missing_scopes_are_named_with_those_held_and_how_to_get_them(
-    gateway: Gateway, store: LoginStore
+    gateway: Gateway, store: LoginFolder
 ) -> None:
     login = await logged_in(gateway, store, scopes=("mcp:read",))
     async with connect(gateway.url, LoginBearer(login, store)) as client:
@@ -349,7 +349,7 @@ def test_a_token_that_no_header_can_carry_is_refused_before_it_is_sent() -> None
         with pytest.raises(CliError, match="--token or ASYA_TOKEN") as raised:
             given(wrong)
         assert wrong not in raised.value.message
-    assert given("good").held is Held.TOKEN
+    assert given("good").held is TokenSource.TOKEN
 
 
 # The whole command

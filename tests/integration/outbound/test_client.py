@@ -15,7 +15,7 @@ import pytest
 from aiohttp.abc import ResolveResult
 
 from asya_gateway.outbound import resolving
-from asya_gateway.outbound.client import Limits, OutboundClient, operators_url
+from asya_gateway.outbound.client import ExchangeLimits, OutboundClient, operators_url
 from asya_gateway.outbound.errors import AnswerRefused, NameNotReached, NoAnswer, OutboundError, TargetRefused
 from asya_gateway.outbound.permitting import Allowed
 from asya_gateway.outbound.resolving import Resolver
@@ -25,8 +25,8 @@ from tests.support.waiting import until
 from tests.support.web import http, web
 
 LOCAL = Allowed.of(["127.0.0.0/8"])
-SMALL = Limits(seconds=10, bytes=1000)
-QUICK = Limits(seconds=0.2, bytes=1000)
+SMALL = ExchangeLimits(seconds=10, bytes=1000)
+QUICK = ExchangeLimits(seconds=0.2, bytes=1000)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_a_decompression_bomb_is_refused_at_the_limit(client: OutboundClie
     compressed = gzip.compress(body, 1) if encoding == "gzip" else zlib.compress(body)
     async with web(http(compressed, "200 OK", f"Content-Encoding: {encoding}")) as server:
         with pytest.raises(AnswerRefused, match="at most"):
-            await client.get(server.url, limits=Limits(bytes=512 * 1024))
+            await client.get(server.url, limits=ExchangeLimits(bytes=512 * 1024))
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])

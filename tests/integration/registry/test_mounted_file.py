@@ -10,7 +10,7 @@ from asya_crds.flows_file import content_hash
 from asya_crds.flows_json import FlowsFileJson
 from asya_crds.registry_document import ConfigMapPart
 from asya_gateway.domain.identity.principals import OPEN
-from asya_gateway.domain.registry import News
+from asya_gateway.domain.registry import RegistryNotification
 from tests.integration.registry.conftest import StartPod
 from tests.support.registry import Pod, entry, push
 from tests.support.waiting import until
@@ -216,7 +216,7 @@ async def test_of_two_texts_offered_at_once_each_counts_once(start_pod: StartPod
 
 async def test_news_after_a_reconnect_have_everything_read(start_pod: StartPod) -> None:
     pod = await start_pod()
-    heard: list[News] = []
+    heard: list[RegistryNotification] = []
     leave = pod.store.listen(heard.append)
     database = pod.running.storage.database
     await until(lambda: pod.running.storage.bell.connected)
@@ -224,5 +224,7 @@ async def test_news_after_a_reconnect_have_everything_read(start_pod: StartPod) 
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'asya bell' AND datname = current_database()"
     )
-    await until(lambda: {News.CHANGED, News.RELOAD, News.SERVED} <= set(heard))
+    await until(
+        lambda: {RegistryNotification.CHANGED, RegistryNotification.RELOAD, RegistryNotification.SERVED} <= set(heard)
+    )
     leave()

@@ -17,7 +17,7 @@ from asya_gateway.domain.task import LARGEST_INLINE
 from asya_gateway.storage.a2a import contents
 from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.a2a.lists import PostgresConversationLists
-from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, NameTaken, Verdict
+from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, ClientTaskIdTaken, Verdict
 from asya_gateway.storage.tasks.creating import TaskCreator, into_outbox
 from asya_gateway.storage.tasks.reading import WEIGHT
 from tests.support.storage import Running, new_task
@@ -70,7 +70,7 @@ async def test_a_clients_name_is_that_of_one_task_and_disturbs_no_other_call(sti
     verdicts = await flushed(first, second, plain, other)
     expected = [
         Admitted(first.new.id, None),
-        NameTaken("mine"),
+        ClientTaskIdTaken("mine"),
         Admitted(plain.new.id, None),
         Admitted(other.new.id, b"d"),
     ]

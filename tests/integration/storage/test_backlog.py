@@ -7,7 +7,7 @@ import pytest
 
 from asya_crds import jsontext
 from asya_crds.incarnations import resume_id
-from asya_gateway.domain.backlog import Backlog, Bounds, Counted, Figures, Missing
+from asya_gateway.domain.backlog import Backlog, Bounds, Counted, Figures, MissingQueue
 from asya_gateway.domain.log import waits_for_queue
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.ports import OutboxEntry, Refused
@@ -85,7 +85,7 @@ async def test_one_process_measures_and_the_others_learn_from_it(still: Running)
     await first.turn()
     for other in (second, mesh):
         await other.turn()
-    expected = Figures(3, frozenset({"full"}), unroutable={"full": Missing(3, "no queue")})
+    expected = Figures(3, frozenset({"full"}), unroutable={"full": MissingQueue(3, "no queue")})
     assert known.figures == learned.figures == read.figures == expected
     owner = "SELECT measurer FROM backlog"
     assert await still.storage.database.fetchval(owner) == "api-1"

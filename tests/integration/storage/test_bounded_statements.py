@@ -8,7 +8,7 @@ import pytest
 
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.conversation_lists import ConversationFilter, Position
-from asya_gateway.domain.destinations import Busy, Lagging
+from asya_gateway.domain.destinations import DeliveryCapacity, Lagging
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import TaskFilter, Terms
@@ -16,7 +16,7 @@ from asya_gateway.storage import removing
 from asya_gateway.storage.a2a import listing
 from asya_gateway.storage.a2a.lists import PostgresConversationLists
 from asya_gateway.storage.channels import open_pages
-from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.leases import PostgresDeliveries
 from asya_gateway.storage.coalescer import Limits
@@ -71,7 +71,7 @@ async def test_a_revocation_ends_what_it_ends_in_chunks_and_looks_at_nothing_els
 
 
 async def revoke(still: Running, subjects: Collection[str]) -> None:
-    destinations = PostgresDestinations(still.storage.database, Announcing(still.storage.bell))
+    destinations = PostgresDestinations(still.storage.database, DestinationAnnouncements(still.storage.bell))
     await asyncio.gather(destinations.disable_of(subjects), still.storage.sessions.sessions.end_of(subjects))
 
 
@@ -105,7 +105,7 @@ FROM generate_series(1, 5000) n
 
 
 def queue_of(still: Running, *, per_host: int = 8) -> PostgresDeliveries:
-    announcing = Announcing(still.storage.bell)
+    announcing = DestinationAnnouncements(still.storage.bell)
     return PostgresDeliveries(
         still.storage.database,
         announcing,
@@ -126,7 +126,7 @@ async def test_polls_look_at_open_destinations_page_by_page_and_come_to_all(
     queue, found = queue_of(still), list[Lagging]()
     with counted_blocks(monkeypatch) as polls:
         for _ in range(3):
-            found += await queue.lease(None, Busy(), 100)
+            found += await queue.lease(None, DeliveryCapacity(), 100)
     polls.check(8 * PAGE)
     assert len(polls.statements) == 5000 // PAGE + 1
     assert sorted(each.destination.task_id for each in found) == [f"t-{n}000" for n in range(1, 6)]
@@ -143,9 +143,9 @@ async def test_a_poll_leases_no_more_for_a_host_from_all_its_pages_than_it_may_g
     monkeypatch.setattr(open_pages, "PAGE", 4)
     await fill(database_url, OPEN_DESTINATIONS.replace("5000", "30") + ";UPDATE tasks SET last_seq = 2")
     queue = queue_of(still, per_host=3)
-    found = await queue.lease(None, Busy({"h1": 1, "h2": 0}), 100)
+    found = await queue.lease(None, DeliveryCapacity({"h1": 1, "h2": 0}), 100)
     assert sorted(each.destination.host for each in found) == ["h0", "h0", "h0", "h1"]
-    assert len(await queue.lease(None, Busy(), 5)) == 5
+    assert len(await queue.lease(None, DeliveryCapacity(), 5)) == 5
 
 
 EVERYBODYS = """

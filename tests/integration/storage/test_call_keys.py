@@ -17,7 +17,7 @@ from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.ports import NewTask, Terms
 from asya_gateway.domain.reports import ChildAnnouncement, FinalOutcome, PauseReport
-from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, over_cap
 from asya_gateway.storage.tasks.creating import into_outbox, into_queue
@@ -310,7 +310,7 @@ class TestDestinations:
         new = aimed()
         accepted = await running.tasks.admit(new, Terms())
         assert (accepted.task_id, accepted.created_at is not None) == (new.id, True)
-        stored = PostgresDestinations(running.storage.database, Announcing(running.storage.bell))
+        stored = PostgresDestinations(running.storage.database, DestinationAnnouncements(running.storage.bell))
         assert await stored.find(new.id, "a2a", "", "x") == new.destination
         assert await destinations(running) == [(new.id, 0)]
 

@@ -13,7 +13,7 @@ from asya_crds import jsontext
 from asya_gateway.domain import budget as budgets
 from asya_gateway.domain.budget import Budget, NoRoom, Share
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, InboxMessage, NewServerRequest, OpenCall, SessionTask
-from asya_gateway.domain.sessions.session import MOST_URI_BYTES, NewSession, SessionId, Transport
+from asya_gateway.domain.sessions.session import MOST_URI_BYTES, NewSession, SessionId, SessionTransport
 from asya_gateway.domain.task import LARGEST_INLINE
 from asya_gateway.storage.sessions import calls as stored_calls
 from asya_gateway.storage.sessions import inbox as stored_inbox
@@ -37,7 +37,7 @@ async def stored(database_url: str) -> AsyncIterator[Running]:
 
 
 def new(owner: str = "key:a", source: str = "", **changes: object) -> NewSession:
-    made = NewSession(SessionId.new().key, Transport.HTTP, owner, source, revision="2025-11-25")
+    made = NewSession(SessionId.new().key, SessionTransport.HTTP, owner, source, revision="2025-11-25")
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -69,7 +69,7 @@ async def test_beyond_the_limit_the_longest_idle_session_gives_way(stored: Runni
     sessions, database = parts_of(stored).sessions, stored.storage.database
     await database.execute(FILL, "key:a", source, most - 1)
     other = new(source="192.0.2.2") if source else new(owner="key:b")
-    last, more, sse = new(source=source), new(source=source), new(source=source, transport=Transport.SSE)
+    last, more, sse = new(source=source), new(source=source), new(source=source, transport=SessionTransport.SSE)
     for session in (other, last):
         await sessions.create(session)
     count = "SELECT count(*), bool_or(key = sha256($3::text::bytea)) FROM mcp_sessions WHERE owner = $1 AND source = $2"
@@ -126,7 +126,7 @@ async def test_a_use_is_noted_once_an_hour(stored: Running) -> None:
 
 async def test_a_session_of_a_stream_ends_soon_after_its_replica_is_gone(stored: Running) -> None:
     parts, database = parts_of(stored), stored.storage.database
-    held, lost = new(transport=Transport.SSE), new(transport=Transport.SSE)
+    held, lost = new(transport=SessionTransport.SSE), new(transport=SessionTransport.SSE)
     for session in (held, lost):
         await parts.sessions.create(session)
         await age(stored, session, 30)
@@ -408,7 +408,7 @@ async def test_the_row_of_a_call_outlives_its_task_by_an_hour(stored: Running) -
 
 async def test_everything_of_an_ended_session_is_removed(stored: Running) -> None:
     parts, database = parts_of(stored), stored.storage.database
-    await parts.sessions.create(one := new(transport=Transport.SSE))
+    await parts.sessions.create(one := new(transport=SessionTransport.SSE))
     await parts.requests.ask(one.key, b"s", [asked("a")])
     await parts.calls.register(OpenCall(one.key, b"r" * 16, "t", {"id": 1}))
     await parts.tasks.add(one.key, SessionTask("t", "token"))
@@ -534,7 +534,7 @@ async def test_a_cancellation_is_noted_before_its_call_and_such_notes_are_few(st
 
 async def test_an_inbox_is_bounded_and_read_in_order(stored: Running) -> None:
     parts = parts_of(stored)
-    await parts.sessions.create(one := new(transport=Transport.SSE))
+    await parts.sessions.create(one := new(transport=SessionTransport.SSE))
     for number in range(stored_inbox.MOST_WAITING):
         assert await parts.inbox.put(one.key, InboxMessage(frozenset({"b", "a"}), str(number)))
     assert not await parts.inbox.put(one.key, InboxMessage(None, "more"))

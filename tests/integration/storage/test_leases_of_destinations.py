@@ -11,8 +11,8 @@ import pytest
 
 from asya_gateway.channels.host import DeliveryHost
 from asya_gateway.domain.budget import Budget, Share
-from asya_gateway.domain.destinations import Busy, Destination, Lagging, Put, Settled
-from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.domain.destinations import DeliveryCapacity, DeliveryProgress, Destination, Lagging, Put
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.leases import PostgresDeliveries
 from asya_gateway.storage.coalescer import Limits
@@ -27,7 +27,7 @@ class Deliveries:
 
     def __init__(self, still: Running, budget: Budget | None = None) -> None:
         self.database = still.storage.database
-        announcing = Announcing(still.storage.bell)
+        announcing = DestinationAnnouncements(still.storage.bell)
         self.destinations = PostgresDestinations(self.database, announcing)
         self.queue = PostgresDeliveries(
             self.database,
@@ -46,7 +46,7 @@ class Deliveries:
         await self.database.execute("UPDATE destinations SET delivered_seq = 0")
 
     async def leased(self, task_id: str) -> Lagging:
-        (only,) = await self.queue.lease([task_id], Busy(), 10)
+        (only,) = await self.queue.lease([task_id], DeliveryCapacity(), 10)
         return only
 
     async def expired(self) -> None:
@@ -62,9 +62,9 @@ def deliveries(still: Running) -> Deliveries:
     return Deliveries(still)
 
 
-def end_of(lagging: Lagging) -> Settled:
+def end_of(lagging: Lagging) -> DeliveryProgress:
     reason = "it answered 410"
-    return Settled(lagging.key, lagging.lease, 1, "pending", disabled_reason=reason, done=True, release=True)
+    return DeliveryProgress(lagging.key, lagging.lease, 1, "pending", disabled_reason=reason, done=True, release=True)
 
 
 async def test_what_waits_to_be_recorded_is_charged_to_the_memory_budget(still: Running) -> None:
@@ -146,7 +146,7 @@ async def test_a_writer_of_several_destinations_locks_them_in_the_order_of_keys(
     # Stored in the other order, in which a statement without an order finds them.
     for name in "ba":
         await deliveries.put(task_id, name)
-    held: Sequence[Lagging] = await deliveries.queue.lease([task_id], Busy(), 10)
+    held: Sequence[Lagging] = await deliveries.queue.lease([task_id], DeliveryCapacity(), 10)
     connection = await asyncpg.connect(database_url)
     try:
         async with connection.transaction():

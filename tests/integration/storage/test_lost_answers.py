@@ -17,7 +17,7 @@ from asya_gateway.domain.pause import Input, Pause
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.domain.sessions.ports import OpenCall
-from asya_gateway.domain.sessions.session import NewSession, Transport
+from asya_gateway.domain.sessions.session import NewSession, SessionTransport
 from asya_gateway.domain.task import FlyEvent
 from servers.proxy import TcpProxy
 from tests.support.hops import begin, declare, delivered, end, queues, send
@@ -96,7 +96,7 @@ async def test_a_call_that_was_canceled_before_it_came_is_not_begun(
     behind: Running, running: Running, proxy: TcpProxy
 ) -> None:
     calls, session = behind.storage.sessions.calls, b"s" * 32
-    await running.storage.sessions.sessions.create(NewSession(session, Transport.HTTP, "", ""))
+    await running.storage.sessions.sessions.create(NewSession(session, SessionTransport.HTTP, "", ""))
     call = OpenCall(session, b"r" * 16, "a-task", {"id": 1, "name": "x"})
     await running.storage.sessions.calls.cancel(session, call.request)
     proxy.lose_answer_to(b"a-task")

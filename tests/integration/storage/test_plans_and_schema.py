@@ -14,7 +14,7 @@ from asya_crds.hop_reports import EndOutcome
 from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.answers import Kept
 from asya_gateway.domain.conversation_lists import ConversationFilter, Places
-from asya_gateway.domain.destinations import Busy, Destination, Settled
+from asya_gateway.domain.destinations import DeliveryCapacity, DeliveryProgress, Destination
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.pause import Input, Pause
@@ -23,7 +23,7 @@ from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
 from asya_gateway.domain.task import Task
 from asya_gateway.storage.a2a.conversations import PostgresConversations
 from asya_gateway.storage.a2a.lists import PostgresConversationLists
-from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.leases import PostgresDeliveries
 from asya_gateway.storage.coalescer import Limits
@@ -222,7 +222,7 @@ async def hops_together(still: Running, *ids: str) -> None:
 async def deliveries(still: Running, ids: Sequence[str]) -> None:
     """What a pod does for destinations of these tasks, and looks for among all."""
     database = still.storage.database
-    announcing = Announcing(still.storage.bell)
+    announcing = DestinationAnnouncements(still.storage.bell)
     destinations = PostgresDestinations(database, announcing)
     for id in ids:
         await destinations.put(Destination(id, "a2a", "x", "", "https://e.example/", id, {}))
@@ -231,12 +231,12 @@ async def deliveries(still: Running, ids: Sequence[str]) -> None:
     queue = PostgresDeliveries(
         database, announcing, channels=["a2a"], per_host=8, per_owner=64, limits=Limits(), longest=10.0
     )
-    leased = await queue.lease(ids, Busy({"away": 0}, {"away": 0}), 100)
+    leased = await queue.lease(ids, DeliveryCapacity({"away": 0}, {"away": 0}), 100)
     assert sorted(each.destination.task_id for each in leased) == sorted(ids)
-    settled = [Settled(each.key, each.lease, 1, "pending", release=True) for each in leased]
+    settled = [DeliveryProgress(each.key, each.lease, 1, "pending", release=True) for each in leased]
     assert all(await asyncio.gather(*map(queue.settle, settled)))
     assert await PostgresConversations(database.hot).disabled(ids[0]) == {}
-    again = await queue.lease(None, Busy(), 100)
+    again = await queue.lease(None, DeliveryCapacity(), 100)
     assert {each.key for each in again} <= {each.key for each in leased}
     await queue.lag()
     await queue.stop(again)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from asya_gateway.domain.conversations import NewConversation
-from asya_gateway.domain.destinations import Busy, Destination, Put, Settled
+from asya_gateway.domain.destinations import DeliveryCapacity, DeliveryProgress, Destination, Put
 from asya_gateway.domain.errors import Conflict
 from asya_gateway.domain.ports import OutboxEntry, Refused, Terms
 from asya_gateway.storage.a2a.conversations import PostgresConversations
-from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import PostgresDestinations
 from asya_gateway.storage.channels.leases import PostgresDeliveries
 from asya_gateway.storage.coalescer import Limits
@@ -115,7 +115,7 @@ async def test_a_delivery_looks_at_no_other_open_destination(
 ) -> None:
     await deliveries(still, [await still.create()])
     await fill(database_url, ROWS + ";" + ENDED_AND_OPEN + ";ANALYZE")
-    announcing = Announcing(still.storage.bell)
+    announcing = DestinationAnnouncements(still.storage.bell)
     queue = PostgresDeliveries(
         still.storage.database, announcing, channels=["a2a"], per_host=8, per_owner=64, limits=Limits(), longest=10.0
     )
@@ -123,8 +123,8 @@ async def test_a_delivery_looks_at_no_other_open_destination(
         for number in range(1, 4):
             task_id = f"old-{number * 1000}"
             await still.tasks.report(progress(task_id))
-            [leased] = await queue.lease([task_id], Busy(), 100)
-            assert await queue.settle(Settled(leased.key, leased.lease, 2, "running", release=True))
+            [leased] = await queue.lease([task_id], DeliveryCapacity(), 100)
+            assert await queue.settle(DeliveryProgress(leased.key, leased.lease, 2, "running", release=True))
     blocks.check(ONE_DELIVERY)
     # A new task's destination is stored with it, beside those of its owner.
     aim = Destination(uuid.uuid4().hex, "a2a", "x", "o1", "https://e.example/", "e.example:443", {})

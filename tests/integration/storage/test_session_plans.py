@@ -13,7 +13,7 @@ from asya_gateway.domain.sessions.ports import (
     OpenCall,
     SessionTask,
 )
-from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
+from asya_gateway.domain.sessions.session import NewSession, SessionId, SessionTransport
 from asya_gateway.storage.sessions import requests as stored_requests
 from tests.support.blocks import counted_blocks
 from tests.support.storage import Running, make_storage
@@ -68,7 +68,7 @@ async def test_a_session_costs_the_same_beside_many_others(stored: Running, monk
 async def one_life(stored: Running) -> None:
     """All that happens to a session, its calls, its tasks and what it is asked."""
     parts = stored.storage.sessions.parts
-    session, task_id = NewSession(SessionId.new().key, Transport.HTTP, "mine", revision="2025-11-25"), "old"
+    session, task_id = NewSession(SessionId.new().key, SessionTransport.HTTP, "mine", revision="2025-11-25"), "old"
     key, request = session.key, bytes(range(16))
     await parts.sessions.create(session)
     assert await parts.sessions.find(key, "mine") is not None

@@ -237,7 +237,7 @@ async def test_no_statement_touches_more_than_a_chunk_of_a_tree(
         assert await still.tasks.finish(cancel(root)) is FinalOutcome.APPLIED
     marking.check(150)
     with counted_blocks(monkeypatch) as ending:
-        assert await still.storage.cascade.below(root, descendants.End.of(cancel(root))) == 3_000
+        assert await still.storage.cascade.below(root, descendants.SharedEnd.of(cancel(root))) == 3_000
     ending.check(size * 120)
     await still.storage.database.execute("VACUUM tasks")
     with counted_blocks(monkeypatch) as sweeping_beside:
@@ -260,7 +260,7 @@ async def test_ending_a_descendant_touches_no_more_blocks_in_a_larger_tree(
         await still.storage.database.execute("ANALYZE tasks")
         await still.tasks.finish(cancel(root))
         with counted_blocks(monkeypatch) as ending:
-            assert await still.storage.cascade.below(root, descendants.End.of(cancel(root))) == number
+            assert await still.storage.cascade.below(root, descendants.SharedEnd.of(cancel(root))) == number
         a_descendant.append(sum(blocks for blocks, _ in ending.statements) / number)
     assert max(a_descendant) < 75
     assert a_descendant[1] < 1.25 * a_descendant[0]
@@ -290,7 +290,7 @@ class TestSeveralAtOneTree:
             await still.storage.database.execute(CHILDREN, parent, 1_000)
         other = make_storage(database_url)
         await other.storage.database.open()
-        end = descendants.End.of(cancel(root))
+        end = descendants.SharedEnd.of(cancel(root))
         try:
             for each in (still, other):
                 each.storage.cascade._chunk.largest = each.storage.cascade._chunk.size = 20
@@ -320,7 +320,7 @@ class TestSeveralAtOneTree:
             holding = holder.transaction()
             await holding.start()
             await holder.execute("UPDATE tasks SET progress = 7 WHERE id = $1", f"{root}-17")
-            ending = asyncio.create_task(patient.storage.cascade.below(root, descendants.End.of(cancel(root))))
+            ending = asyncio.create_task(patient.storage.cascade.below(root, descendants.SharedEnd.of(cancel(root))))
             left = "SELECT count(*) = 1 FROM tasks WHERE parent_id IS NOT NULL AND finished_at IS NULL"
             await until(lambda: database.fetchval(left), WAIT, "the end of those that nobody holds")
             assert not ending.done()
@@ -341,12 +341,12 @@ class TestSeveralAtOneTree:
                 await holder.execute("SELECT pg_advisory_xact_lock($1, $2)", descendants._SLOT_CLASS, number)
             assert (
                 await still.storage.cascade._descendants.end_range(
-                    descendants.Range(root), descendants.End.of(cancel(root)), 10
+                    descendants.Range(root), descendants.SharedEnd.of(cancel(root)), 10
                 )
                 is None
             )
             assert await still.storage.database.fetchval("SELECT count(*) FROM tasks WHERE finished_at IS NULL") == 11
-            ending = asyncio.create_task(still.storage.cascade.below(root, descendants.End.of(cancel(root))))
+            ending = asyncio.create_task(still.storage.cascade.below(root, descendants.SharedEnd.of(cancel(root))))
             await holding.rollback()
         assert await ending == 10
 
@@ -365,6 +365,6 @@ async def test_the_deadline_of_a_tree_ends_all_of_it(running: Running) -> None:
 
 
 def test_an_end_is_read_from_a_row_whatever_its_error_says() -> None:
-    end = descendants.End.stored("failed", jsontext.dumps({"code": "c", "message": "\0", "class": "of tomorrow"}))
+    end = descendants.SharedEnd.stored("failed", jsontext.dumps({"code": "c", "message": "\0", "class": "of tomorrow"}))
     assert end.error().as_dict() == {"code": "c", "message": descendants.MESSAGE, "class": "of tomorrow"}
-    assert descendants.End.stored("canceled", None).error_class == "canceled"
+    assert descendants.SharedEnd.stored("canceled", None).error_class == "canceled"

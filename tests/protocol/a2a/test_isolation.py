@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from asya_crds import jsontext
 from asya_gateway.protocols.a2a.dialects.known import METHODS, Operation
-from asya_gateway.protocols.a2a.http_json.routes import ROUTES, ROUTES_0_3, Route
+from asya_gateway.protocols.a2a.http_json.routes import ROUTES, ROUTES_0_3, OperationRoute
 from asya_gateway.protocols.a2a.operations import NEEDS
 from asya_gateway.protocols.http.policies import Need
 from servers.databases import Databases
@@ -179,11 +179,11 @@ OF_A_TASK_OVER_HTTP = [
 
 
 def named(value: Any) -> str:
-    return f"{value.method} {value.path}" if isinstance(value, Route) else str(value)
+    return f"{value.method} {value.path}" if isinstance(value, OperationRoute) else str(value)
 
 
 async def requested(
-    gateway: Gateway, prefix: str, version: str, route: Route, task_id: str, headers: dict[str, str]
+    gateway: Gateway, prefix: str, version: str, route: OperationRoute, task_id: str, headers: dict[str, str]
 ) -> Answer:
     """The answer of a route for this task; a message is one for the task."""
     path = route.path.replace("{task}", task_id).replace("{config}", "c")
@@ -200,7 +200,7 @@ async def requested(
 @pytest.mark.parametrize("prefix", ["", "/echo"])
 @pytest.mark.parametrize(("version", "route"), OF_A_TASK_OVER_HTTP, ids=named)
 async def test_a_foreign_task_is_answered_as_an_unknown_one_on_every_route(
-    closed: Gateway, keys: dict[str, dict[str, str]], version: str, route: Route, prefix: str
+    closed: Gateway, keys: dict[str, dict[str, str]], version: str, route: OperationRoute, prefix: str
 ) -> None:
     theirs = await begun_by(closed, keys["alice"])
     seen = []
@@ -259,7 +259,7 @@ async def test_a_clients_own_name_of_a_task_is_its_owners(closed: Gateway, keys:
 
 @pytest.mark.parametrize(("version", "route"), EVERY_ROUTE, ids=named)
 async def test_a_route_admits_whom_its_need_names_and_nobody_else(
-    closed: Gateway, keys: dict[str, dict[str, str]], version: str, route: Route
+    closed: Gateway, keys: dict[str, dict[str, str]], version: str, route: OperationRoute
 ) -> None:
     for headers in ({}, bearer("unknown")):
         answer = await requested(closed, "", version, route, "none", headers)

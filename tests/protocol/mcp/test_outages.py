@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.http.outages import wait_again
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import session_asking
@@ -116,7 +116,7 @@ async def test_an_open_question_outlives_an_outage(
     network, url = proxy
     waits: list[None] = []
 
-    async def noted(channel: Channel, limit: WaitLimit) -> None:
+    async def noted(channel: ClientConnection, limit: WaitLimit) -> None:
         waits.append(None)
         await wait_again(channel, limit)
 

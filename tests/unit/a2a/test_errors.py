@@ -7,7 +7,7 @@ import pytest
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.protocols.a2a import errors
 from asya_gateway.protocols.a2a.envelopes import error_text
-from asya_gateway.protocols.a2a.errors import KIND_OF, A2aError, Kind
+from asya_gateway.protocols.a2a.errors import KIND_OF, A2aError, ErrorKind
 from asya_gateway.protocols.a2a.http_json.refusing import status_of
 
 NINE = {
@@ -36,7 +36,7 @@ GRPC = {
     "UNIMPLEMENTED",
 }
 """Names of google.rpc.Code."""
-KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, Kind)}
+KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, ErrorKind)}
 
 
 def _tree(kind: type[GatewayError]) -> list[type[GatewayError]]:
@@ -49,7 +49,7 @@ def test_every_error_of_the_domain_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_row_says_what_each_dialect_and_each_binding_answers(kind: Kind) -> None:
+def test_a_row_says_what_each_dialect_and_each_binding_answers(kind: ErrorKind) -> None:
     error = A2aError(kind, "what is wrong", fields=[("message", "expected a message")], details={"taskId": "t"})
     newest, older = [json.loads(error_text(1, error, newest=newest))["error"] for newest in (True, False)]
     if kind.reason in NINE:

@@ -13,12 +13,12 @@ from asya_crds import jsontext
 from asya_gateway.protocols.a2a import errors
 from asya_gateway.protocols.a2a.dialects.known import BY_NAME
 from asya_gateway.protocols.a2a.envelopes import error_text
-from asya_gateway.protocols.a2a.errors import KIND_OF, A2aError, InvalidParams, Kind
+from asya_gateway.protocols.a2a.errors import KIND_OF, A2aError, ErrorKind, InvalidParams
 from tests.support.a2a import conforms
 from tests.support.a2a_logs import LOGS, in_dialect
 
 GOLDEN = Path(__file__).parent / "golden"
-KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, Kind)}
+KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, ErrorKind)}
 
 
 @pytest.mark.parametrize("name", LOGS)

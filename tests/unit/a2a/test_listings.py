@@ -7,12 +7,12 @@ import pytest
 
 from asya_gateway.protocols.a2a.dialects import v0_3, v1_0
 from asya_gateway.protocols.a2a.errors import INVALID_PARAMS, InvalidParams
-from asya_gateway.protocols.a2a.model import Listing, State
+from asya_gateway.protocols.a2a.model import ListRequest, State
 
 
 def test_without_parameters_a_page_has_fifty_tasks_of_every_state() -> None:
-    assert v1_0.read_listing({}) == v0_3.read_listing({}) == Listing()
-    assert Listing().page_size == 50
+    assert v1_0.read_listing({}) == v0_3.read_listing({}) == ListRequest()
+    assert ListRequest().page_size == 50
 
 
 def test_every_parameter_is_read_by_both_of_its_names() -> None:
@@ -27,11 +27,11 @@ def test_every_parameter_is_read_by_both_of_its_names() -> None:
         "tenant": "echo",
     }
     at = datetime(2026, 7, 28, 1, 2, 3, 456000, tzinfo=UTC)
-    expected = Listing("c", State.WORKING, 7, "t", 0, at, True, "echo")
+    expected = ListRequest("c", State.WORKING, 7, "t", 0, at, True, "echo")
     assert v1_0.read_listing(params) == expected
     snake = {"".join(f"_{each.lower()}" if each.isupper() else each for each in name): params[name] for name in params}
     assert v1_0.read_listing(snake) == expected
-    assert v1_0.read_listing(dict.fromkeys(params)) == Listing()
+    assert v1_0.read_listing(dict.fromkeys(params)) == ListRequest()
 
 
 def test_a_state_may_be_a_number_of_the_proto_and_the_unspecified_one_is_every_state() -> None:

@@ -14,7 +14,7 @@ from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.domain.destinations import Destination, HostSays
 from asya_gateway.domain.log import FinalEntry, ProgressEntry
 from asya_gateway.domain.task import TaskUpdate
-from asya_gateway.outbound.client import Answer
+from asya_gateway.outbound.client import OutboundResponse
 from asya_gateway.protocols.a2a.dialects.push_checks import checked
 from asya_gateway.protocols.a2a.errors import InvalidParams
 from asya_gateway.protocols.a2a.model import PushConfig
@@ -41,8 +41,8 @@ def update(kind: UpdateKind, status: TaskStatus, seq: int = 3) -> TaskUpdate:
     return TaskUpdate("t", seq, kind, status, 0.0, NOW, entry, f'{{"n":{2**60 + 1}}}' if final else None)
 
 
-def answer(status: int, **more: str) -> Answer:
-    return Answer(status, b"", CIMultiDictProxy(CIMultiDict(more)))
+def answer(status: int, **more: str) -> OutboundResponse:
+    return OutboundResponse(status, b"", CIMultiDictProxy(CIMultiDict(more)))
 
 
 @pytest.mark.parametrize(

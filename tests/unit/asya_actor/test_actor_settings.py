@@ -6,8 +6,9 @@ import pytest
 
 from asya_actor.app import main
 from asya_actor.assembly import concurrency_of
-from asya_actor.resiliency import Backoff, Policy, Resiliency, Rule
-from asya_actor.settings import SettingsError, crew_settings, worker_settings
+from asya_actor.resiliency import Backoff, RetryPolicy, RetryRule, RetryRules
+from asya_actor.settings import crew_settings, worker_settings
+from asya_crds.setting_types import SettingsError
 from asya_transports.description import TransportSettingsError
 
 REQUIRED = {"ASYA_ACTOR_NAME": "shout", "ASYA_HANDLER": "module.function"}
@@ -30,7 +31,7 @@ def test_the_defaults_are_the_documented_ones(environment: Any) -> None:
         None,
         "default",
     )
-    assert settings.resiliency == Resiliency({})
+    assert settings.resiliency == RetryRules({})
 
 
 async def _async_handler(payload: Any) -> Any:
@@ -66,16 +67,16 @@ def test_policies_and_rules_are_read_from_json(environment: Any) -> None:
         ASYA_RESILIENCY_RULES='[{"errors": ["a.B", "C"], "policy": "net"}]',
     )
     settings = worker_settings()
-    policy = Policy(4, Backoff.LINEAR, 2.0, 60.0, 3600.0, True, ("x",))
-    assert settings.resiliency == Resiliency({"net": policy}, [Rule(("a.B", "C"), "net")])
+    policy = RetryPolicy(4, Backoff.LINEAR, 2.0, 60.0, 3600.0, True, ("x",))
+    assert settings.resiliency == RetryRules({"net": policy}, [RetryRule(("a.B", "C"), "net")])
     assert settings.resiliency_actor_timeout == 90.0
 
 
 def test_the_older_variables_make_the_default_policy(environment: Any) -> None:
     """ASYA_RESILIENCY_RETRY_* (G1): exponential, 3, 1s, 300s, 2.0, true."""
     environment(ASYA_RESILIENCY_RETRY_MAX_ATTEMPTS="5")
-    assert worker_settings().resiliency == Resiliency(
-        {"default": Policy(5, Backoff.EXPONENTIAL, 1.0, 300.0, None, True, (), 2.0)}
+    assert worker_settings().resiliency == RetryRules(
+        {"default": RetryPolicy(5, Backoff.EXPONENTIAL, 1.0, 300.0, None, True, (), 2.0)}
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from asya_actor.assembly import Assembly
 from asya_actor.hop import Hop
-from asya_actor.mesh.client import MeshClient, Offer, Timeouts
+from asya_actor.mesh.client import BatchLimits, MeshClient, Timeouts
 from asya_actor.settings import WorkerSettings
 from asya_actor.slots import Slot, Slots
 from asya_crds import jsontext
@@ -117,7 +117,7 @@ class Worker:
 @pytest.fixture
 async def worker() -> AsyncIterator[Worker]:
     async with mesh_stub() as stub:
-        client = MeshClient(Timeouts(connect=1.0, total=5.0), {stub.url: Offer(256, 1024 * 1024)})
+        client = MeshClient(Timeouts(connect=1.0, total=5.0), {stub.url: BatchLimits(256, 1024 * 1024)})
         queues = Queues()
         assembly = Assembly(queues, client=client)
         yield Worker(stub, queues, assembly)
@@ -386,7 +386,7 @@ async def test_a_hop_whose_mesh_knows_no_claims_ends_in_single_reports(worker: W
     """Also where another hop has brought an offer meanwhile."""
 
     async def offered(payload: Any) -> Any:
-        worker.assembly.client.offers[worker.stub.url] = Offer(256, 1024)
+        worker.assembly.client.offers[worker.stub.url] = BatchLimits(256, 1024)
         return payload
 
     worker.assembly.client.offers.clear()
@@ -421,7 +421,7 @@ async def test_a_hop_that_another_worker_took_over_is_given_up(worker: Worker) -
     async def never(payload: Any) -> Any:
         await asyncio.Event().wait()
 
-    worker.assembly.client.offers[worker.stub.url] = Offer(256, 1024)
+    worker.assembly.client.offers[worker.stub.url] = BatchLimits(256, 1024)
     assert await worker.run(never) == ("lost", ["requeue"])
 
 

@@ -11,7 +11,7 @@ import pytest
 from typing_extensions import override
 
 from asya_actor.mesh.batching import Line, ReportLine
-from asya_actor.mesh.client import MeshClient, Offer, Timeouts
+from asya_actor.mesh.client import BatchLimits, MeshClient, Timeouts
 from asya_actor.mesh.lives import Batched
 from asya_actor.mesh.renewing import Renewals
 from asya_actor.mesh.reporting import HopReports, Life
@@ -92,7 +92,7 @@ async def client() -> AsyncIterator[MeshClient]:
 
 def held(client: MeshClient, renewals: Renewals, base: str, number: int, lease: float = 1.0) -> Batched:
     """The life of a hop whose claim is renewed."""
-    client.offers.setdefault(base, Offer(256, 1024 * 1024))
+    client.offers.setdefault(base, BatchLimits(256, 1024 * 1024))
     reports = HopReports(client, base, Envelope(f"t{number}", Route((), "work", ()), {}), lease=lease)
     reports.life = Life.BATCHED
     life = Batched(ReportLine(client, Line(base, QUEUES)), renewals, reports)

@@ -8,7 +8,7 @@ import pytest
 
 from asya_actor.mesh import batching
 from asya_actor.mesh.batching import Line, NotOffered, ReportLine
-from asya_actor.mesh.client import MeshClient, MeshRefused, Offer, Timeouts, offer_in
+from asya_actor.mesh.client import BatchLimits, MeshClient, MeshRefused, Timeouts, offer_in
 from asya_crds.jsontext import dumps
 from tests.support.mesh_stub import ANSWERS, MeshStub, mesh_stub
 from tests.support.waiting import until
@@ -24,7 +24,7 @@ async def stub() -> AsyncIterator[MeshStub]:
 
 @pytest.fixture
 async def line(stub: MeshStub) -> AsyncIterator[ReportLine]:
-    client = MeshClient(Timeouts(connect=1.0, total=5.0), {stub.url: Offer(256, 1024 * 1024)})
+    client = MeshClient(Timeouts(connect=1.0, total=5.0), {stub.url: BatchLimits(256, 1024 * 1024)})
     made = ReportLine(client, Line(stub.url, QUEUES))
     yield made
     await made.close()
@@ -72,7 +72,7 @@ async def test_what_is_reported_in_one_turn_of_the_loop_is_one_request(stub: Mes
 
 
 async def test_a_request_has_no_more_rows_and_bytes_than_mesh_offers(stub: MeshStub, line: ReportLine) -> None:
-    line.client.offers[stub.url] = Offer(rows=10, bytes=1000)
+    line.client.offers[stub.url] = BatchLimits(rows=10, bytes=1000)
     await asyncio.gather(*submitted(line, *(end(number) for number in range(8)), rows=3))
     assert {len(batch) for batch in stub.batches} <= {1, 2, 3}
     stub.requests.clear()
@@ -167,7 +167,7 @@ async def test_a_report_that_nobody_waits_for_is_not_sent_again(stub: MeshStub, 
 @pytest.mark.parametrize(
     ("said", "offer"),
     [
-        ({"rows": 256, "bytes": 1048576}, Offer(256, 1048576)),
+        ({"rows": 256, "bytes": 1048576}, BatchLimits(256, 1048576)),
         (None, None),
         (1, None),
         ({}, None),
@@ -176,7 +176,7 @@ async def test_a_report_that_nobody_waits_for_is_not_sent_again(stub: MeshStub, 
         ({"rows": "2", "bytes": 1}, None),
     ],
 )
-def test_an_offer_that_is_not_understood_is_none(said: Any, offer: Offer | None) -> None:
+def test_an_offer_that_is_not_understood_is_none(said: Any, offer: BatchLimits | None) -> None:
     assert offer_in({"batch": said}) == offer
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from asya_actor.failures import Failure, describe, overdue, timed_out
-from asya_actor.resiliency import Attempts, Backoff, GiveUp, Policy, Reroute, Resiliency, Retry, Rule
+from asya_actor.resiliency import Attempts, Backoff, GiveUp, Reroute, Retry, RetryPolicy, RetryRule, RetryRules
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,32 +39,32 @@ FAILURE = Failure("x", "package.errors.Broken", ("package.errors.Base", "ValueEr
     ],
 )
 def test_a_pattern_is_a_full_name_or_a_last_part_of_type_or_bases(pattern: str, matches: bool) -> None:
-    assert Rule((pattern,), "p").matches(FAILURE) is matches
+    assert RetryRule((pattern,), "p").matches(FAILURE) is matches
 
 
 def test_the_first_matching_rule_counts_and_else_the_default_policy() -> None:
-    one, two, default = Policy(max_attempts=1), Policy(max_attempts=2), Policy(max_attempts=3)
-    resiliency = Resiliency(
+    one, two, default = RetryPolicy(max_attempts=1), RetryPolicy(max_attempts=2), RetryPolicy(max_attempts=3)
+    resiliency = RetryRules(
         {"one": one, "two": two, "default": default},
-        [Rule(("TypeError",), "one"), Rule(("Base",), "two"), Rule(("Broken",), "one")],
+        [RetryRule(("TypeError",), "one"), RetryRule(("Base",), "two"), RetryRule(("Broken",), "one")],
     )
     assert resiliency.policy_for(FAILURE) is two
     assert resiliency.policy_for(Failure("x", "KeyError")) is default
-    assert Resiliency({"one": one}, [Rule(("TypeError",), "one")]).policy_for(FAILURE) is None
+    assert RetryRules({"one": one}, [RetryRule(("TypeError",), "one")]).policy_for(FAILURE) is None
 
 
 @pytest.mark.parametrize(
     ("policy", "delays"),
     [
-        (Policy(backoff=Backoff.CONSTANT, initial_delay=2), [2, 2, 2, 2]),
-        (Policy(backoff=Backoff.LINEAR, initial_delay=2), [2, 4, 6, 8]),
-        (Policy(backoff=Backoff.EXPONENTIAL, initial_delay=2), [2, 4, 8, 16]),
-        (Policy(backoff=Backoff.EXPONENTIAL, initial_delay=2, max_interval=5), [2, 4, 5, 5]),
-        (Policy(backoff=Backoff.EXPONENTIAL, initial_delay=1, coefficient=3), [1, 3, 9, 27]),
-        (Policy(backoff=Backoff.CONSTANT, initial_delay=0), [0, 0, 0, 0]),
+        (RetryPolicy(backoff=Backoff.CONSTANT, initial_delay=2), [2, 2, 2, 2]),
+        (RetryPolicy(backoff=Backoff.LINEAR, initial_delay=2), [2, 4, 6, 8]),
+        (RetryPolicy(backoff=Backoff.EXPONENTIAL, initial_delay=2), [2, 4, 8, 16]),
+        (RetryPolicy(backoff=Backoff.EXPONENTIAL, initial_delay=2, max_interval=5), [2, 4, 5, 5]),
+        (RetryPolicy(backoff=Backoff.EXPONENTIAL, initial_delay=1, coefficient=3), [1, 3, 9, 27]),
+        (RetryPolicy(backoff=Backoff.CONSTANT, initial_delay=0), [0, 0, 0, 0]),
     ],
 )
-def test_delays_without_jitter_are_exact(policy: Policy, delays: list[float]) -> None:
+def test_delays_without_jitter_are_exact(policy: RetryPolicy, delays: list[float]) -> None:
     assert [policy.delay(attempt) for attempt in (1, 2, 3, 4)] == delays
 
 
@@ -72,8 +72,10 @@ def test_delays_without_jitter_are_exact(policy: Policy, delays: list[float]) ->
 def test_a_delay_is_within_its_jitter_and_its_maximum(
     attempt: int, chance: float, backoff: Backoff, initial: float
 ) -> None:
-    plain = Policy(backoff=backoff, initial_delay=initial, max_interval=60)
-    delay = Policy(backoff=backoff, initial_delay=initial, max_interval=60, jitter=True).delay(attempt, lambda: chance)
+    plain = RetryPolicy(backoff=backoff, initial_delay=initial, max_interval=60)
+    delay = RetryPolicy(backoff=backoff, initial_delay=initial, max_interval=60, jitter=True).delay(
+        attempt, lambda: chance
+    )
     assert plain.delay(attempt) * 0.5 <= delay <= min(60, plain.delay(attempt) * 1.5)
 
 
@@ -81,32 +83,32 @@ def test_a_delay_is_within_its_jitter_and_its_maximum(
     ("policy", "attempts", "decision"),
     [
         (None, at(), GiveUp(exhausted=False)),
-        (Policy(), at(), GiveUp(exhausted=True)),
-        (Policy(max_attempts=3), at(1), Retry(1.0)),
-        (Policy(max_attempts=3), at(2), Retry(2.0)),
-        (Policy(max_attempts=3), at(3), GiveUp(exhausted=True)),
-        (Policy(max_attempts=1, on_exhausted=("a", "b")), at(1), Reroute(("a", "b"))),
-        (Policy(max_duration=10), at(3, since_first=5), Retry(4.0)),
-        (Policy(max_duration=10), at(3, since_first=7), GiveUp(exhausted=True)),
-        (Policy(max_attempts=9, max_duration=10), at(3, since_first=7), GiveUp(exhausted=True)),
-        (Policy(max_attempts=9), at(1, left=0.5), GiveUp(exhausted=True)),
-        (Policy(max_attempts=9), at(1, left=1.5), Retry(1.0)),
+        (RetryPolicy(), at(), GiveUp(exhausted=True)),
+        (RetryPolicy(max_attempts=3), at(1), Retry(1.0)),
+        (RetryPolicy(max_attempts=3), at(2), Retry(2.0)),
+        (RetryPolicy(max_attempts=3), at(3), GiveUp(exhausted=True)),
+        (RetryPolicy(max_attempts=1, on_exhausted=("a", "b")), at(1), Reroute(("a", "b"))),
+        (RetryPolicy(max_duration=10), at(3, since_first=5), Retry(4.0)),
+        (RetryPolicy(max_duration=10), at(3, since_first=7), GiveUp(exhausted=True)),
+        (RetryPolicy(max_attempts=9, max_duration=10), at(3, since_first=7), GiveUp(exhausted=True)),
+        (RetryPolicy(max_attempts=9), at(1, left=0.5), GiveUp(exhausted=True)),
+        (RetryPolicy(max_attempts=9), at(1, left=1.5), Retry(1.0)),
     ],
 )
-def test_what_becomes_of_a_failure(policy: Policy | None, attempts: Attempts, decision: Any) -> None:
-    resiliency = Resiliency({} if policy is None else {"default": policy})
+def test_what_becomes_of_a_failure(policy: RetryPolicy | None, attempts: Attempts, decision: Any) -> None:
+    resiliency = RetryRules({} if policy is None else {"default": policy})
     assert resiliency.decide(FAILURE, attempts) == decision
 
 
 def test_a_missed_deadline_is_never_retried() -> None:
-    resiliency = Resiliency({"default": Policy(max_attempts=9)})
+    resiliency = RetryRules({"default": RetryPolicy(max_attempts=9)})
     assert resiliency.decide(overdue("a", started=True), at()) == GiveUp(exhausted=False)
 
 
 def test_a_timeout_matches_as_the_built_in_error() -> None:
     failure = timed_out("a", 5)
-    assert Rule(("TimeoutError",), "p").matches(failure)
-    assert Rule(("OSError",), "p").matches(failure)
+    assert RetryRule(("TimeoutError",), "p").matches(failure)
+    assert RetryRule(("OSError",), "p").matches(failure)
     assert failure.error_class == "runtime"
 
 
@@ -157,11 +159,11 @@ def test_an_exception_without_text_module_or_an_honest_class_is_described_all_th
     ("policies", "said"),
     [
         ({}, "2 of 1"),
-        ({"default": Policy()}, "2 of 1"),
-        ({"default": Policy(max_attempts=3)}, "2 of 3"),
-        ({"default": Policy(max_attempts=3, max_duration=60)}, "2 of 3"),
-        ({"default": Policy(max_duration=60)}, "2"),
+        ({"default": RetryPolicy()}, "2 of 1"),
+        ({"default": RetryPolicy(max_attempts=3)}, "2 of 3"),
+        ({"default": RetryPolicy(max_attempts=3, max_duration=60)}, "2 of 3"),
+        ({"default": RetryPolicy(max_duration=60)}, "2"),
     ],
 )
-def test_a_log_names_the_limit_of_attempts_only_where_there_is_one(policies: dict[str, Policy], said: str) -> None:
-    assert Resiliency(policies).attempt_text(FAILURE, 2) == said
+def test_a_log_names_the_limit_of_attempts_only_where_there_is_one(policies: dict[str, RetryPolicy], said: str) -> None:
+    assert RetryRules(policies).attempt_text(FAILURE, 2) == said

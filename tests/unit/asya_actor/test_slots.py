@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asya_actor.pacing import BUSY_FOR, WINDOW, Pace
+from asya_actor.pacing import BUSY_FOR, WINDOW, PrefetchPacing
 from asya_actor.slots import Slots
 from tests.support.waiting import until
 
@@ -74,7 +74,7 @@ async def test_an_end_over_the_limit_keeps_its_place_until_it_is_stored() -> Non
 
 async def test_one_message_more_is_held_for_each_place_that_is_free_before_its_end_is_stored() -> None:
     slots = Slots(1)
-    pace = Pace(slots)
+    pace = PrefetchPacing(slots)
     assert pace.prefetch.most == 1
     slot = await slots.take()
     pace.begun(10)
@@ -88,7 +88,7 @@ async def test_fast_handlers_hold_more_and_busy_ones_return_it(monkeypatch: pyte
     monkeypatch.setattr("asya_actor.pacing.monotonic", lambda: now[0])
     monkeypatch.setattr("asya_actor.pacing.BUSY_FOR", 0.01)
     slots = Slots(1)
-    pace = Pace(slots)
+    pace = PrefetchPacing(slots)
     for _ in range(101):
         now[0] += WINDOW / 100
         slot = await slots.take()
@@ -107,7 +107,7 @@ async def test_few_large_messages_are_held(monkeypatch: pytest.MonkeyPatch) -> N
     now = [100.0]
     monkeypatch.setattr("asya_actor.pacing.monotonic", lambda: now[0])
     slots = Slots(4)
-    pace = Pace(slots)
+    pace = PrefetchPacing(slots)
     for _ in range(1001):
         now[0] += WINDOW / 1000
         pace.begun(1024 * 1024)

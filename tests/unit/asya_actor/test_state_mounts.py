@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from asya_actor.settings import SettingsError, worker_settings
+from asya_actor.settings import worker_settings
 from asya_actor.state.modes import access_of
-from asya_actor.state.mounts import InvalidMounts, Mount, locate, parse_mounts
+from asya_actor.state.mounts import InvalidMounts, StateMount, locate, parse_mounts
+from asya_crds.setting_types import SettingsError
 
-META = Mount("meta", "/state/meta")
-MEDIA = Mount("media", "/state/media", "passthrough")
-INNER = Mount("inner", "/state/meta/deep")
+META = StateMount("meta", "/state/meta")
+MEDIA = StateMount("media", "/state/media", "passthrough")
+INNER = StateMount("inner", "/state/meta/deep")
 MOUNTS = parse_mounts("meta:/state/meta:write=buffered;media:/state/media:write=passthrough;inner:/state/meta/deep/")
 
 
@@ -20,7 +21,7 @@ def test_mounts_are_read_as_operators_write_them() -> None:
     """`name:path:write=mode;...`."""
     assert sorted(MOUNTS, key=lambda one: one.name) == [INNER, MEDIA, META]
     assert parse_mounts("") == parse_mounts(" ; ") == ()
-    assert parse_mounts(" a:/x ") == (Mount("a", "/x"),)
+    assert parse_mounts(" a:/x ") == (StateMount("a", "/x"),)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_mounts_that_make_no_sense_are_refused_with_the_part(text: str, says: st
         (Path("/state/media/p"), MEDIA, "p"),
     ],
 )
-def test_a_path_below_a_mount_has_its_key(path: Any, mount: Mount, key: str) -> None:
+def test_a_path_below_a_mount_has_its_key(path: Any, mount: StateMount, key: str) -> None:
     place = locate(MOUNTS, path)
     assert place is not None
     assert (place.mount, place.key) == (mount, key)

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from asya_actor.app import EXIT_OK, EXIT_STUCK, run_many
 from asya_actor.consuming import Consumer
-from asya_actor.giving_back import Answering
+from asya_actor.giving_back import TrackedDelivery
 from asya_actor.settings import CrewSettings
 from asya_actor.slots import Slot
 from asya_crds.envelope import Envelope, Route
@@ -153,7 +153,7 @@ async def test_returning_a_message_takes_a_limited_time_even_if_the_queue_system
                 await asyncio.Event().wait()
 
     async with asyncio.timeout(20):
-        await Answering(Message()).give_back()
+        await TrackedDelivery(Message()).give_back()
 
 
 class StuckDelivery:

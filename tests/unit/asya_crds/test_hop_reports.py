@@ -23,7 +23,7 @@ from asya_crds.hop_reports import (
     received_message,
 )
 from asya_crds.mesh_messages import BatchOffer, ProgressAnswerMessage, read_answer
-from asya_crds.message import InvalidMessage, Message, read
+from asya_crds.message import InvalidMessage, WireMessage, read
 from asya_crds.status import ClaimAction
 
 CLAIM = {"hop": "0", "attempt": 1, "claimant": "c"}
@@ -76,7 +76,7 @@ def test_an_end_with_everything_is_read() -> None:
         (QueuesMessage, {"transport": "p", "namespace": "n", "sump": ""}, "sump", "an actor name"),
     ],
 )
-def test_a_wrong_field_is_named(model: type[Message], body: dict[str, Any], field: str, expected: str) -> None:
+def test_a_wrong_field_is_named(model: type[WireMessage], body: dict[str, Any], field: str, expected: str) -> None:
     with pytest.raises(InvalidMessage, match=expected) as refused:
         read(model, body)
     assert refused.value.field == field

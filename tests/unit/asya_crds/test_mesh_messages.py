@@ -21,7 +21,7 @@ from asya_crds.mesh_messages import (
     RouteMessage,
     read_answer,
 )
-from asya_crds.message import InvalidMessage, Message, read, schema_of
+from asya_crds.message import InvalidMessage, WireMessage, read, schema_of
 from asya_crds.pause_messages import QuestionField, QuestionMessage
 from asya_crds.registry_messages import AnnounceMessage, HeartbeatMessage, KeptFlow, PodMessage
 from asya_crds.status import ClaimAction, HopState
@@ -92,7 +92,7 @@ def test_an_answer_of_another_version_is_read_as_far_as_it_is_understood(
     ],
 )
 def test_a_mistake_names_its_field_and_what_was_expected(
-    model: type[Message], body: dict[str, Any], field: str, part: str
+    model: type[WireMessage], body: dict[str, Any], field: str, part: str
 ) -> None:
     with pytest.raises(InvalidMessage, match=part) as raised:
         read(model, body)
@@ -141,7 +141,7 @@ MODELS = [
 
 
 @functools.cache
-def description_of(model: type[Message]) -> Draft202012Validator:
+def description_of(model: type[WireMessage]) -> Draft202012Validator:
     """Compiled once: it takes longer than an example."""
     return Draft202012Validator(schema_of(model))
 
@@ -149,7 +149,7 @@ def description_of(model: type[Message]) -> Draft202012Validator:
 @pytest.mark.parametrize("model", MODELS)
 @given(data=st.data())
 @settings(max_examples=150)
-def test_the_description_takes_what_the_model_takes(model: type[Message], data: st.DataObject) -> None:
+def test_the_description_takes_what_the_model_takes(model: type[WireMessage], data: st.DataObject) -> None:
     names = [field.alias or name for name, field in model.model_fields.items()]
     body = data.draw(st.dictionaries(st.sampled_from([*names, "x"]), SCALARS | CLAIMS | PARTS, max_size=6))
     described = description_of(model).is_valid(body)

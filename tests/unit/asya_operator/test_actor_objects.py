@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from asya_actor.settings import WorkerSettings
-from asya_actor.state.mounts import Mount, parse_mounts
+from asya_actor.state.mounts import StateMount, parse_mounts
 from asya_crds.older_shapes import actor_from_resource
-from asya_operator.domain.actor_status import Found, Part, complaint, conditions_of, scaling, status_of
+from asya_operator.domain.actor_status import ObservedState, PartStatus, complaint, conditions_of, scaling, status_of
 from asya_operator.domain.drift import contains, owns_replicas
 from asya_operator.domain.resources.common import ActorResource, Surroundings
 from asya_operator.domain.resources.deployment import deployment
@@ -178,7 +178,9 @@ def test_a_connector_listens_where_the_handlers_container_looks_for_it(name: str
     connector = next(one for one in spec["containers"] if one["name"] == "asya-state-proxy-cache")
     folder = WorkerSettings.model_fields["state_proxy_folder"].default
     assert env(handler)["ASYA_STATE_PROXY_MOUNTS"] == "cache:/state/cache:write=passthrough"
-    assert parse_mounts(env(handler)["ASYA_STATE_PROXY_MOUNTS"]) == (Mount("cache", "/state/cache", "passthrough"),)
+    assert parse_mounts(env(handler)["ASYA_STATE_PROXY_MOUNTS"]) == (
+        StateMount("cache", "/state/cache", "passthrough"),
+    )
     assert env(connector)["CONNECTOR_SOCKET"] == f"{folder}/cache.sock"
     mount = {"name": "asya-state", "mountPath": "/var/run/asya/state"}
     assert mount in handler["volumeMounts"]
@@ -334,16 +336,16 @@ def live(wanted: int, available: int, observed: int = 1) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("found", "phase"),
     [
-        (Found(Part(True), "q", None, live(2, 2), False), "Ready"),
-        (Found(Part(True), "q", None, live(2, 1), False), "Creating"),
-        (Found(Part(True), "q", Part(True), live(0, 0), True), "Napping"),
-        (Found(Part(False, "no broker"), "q", None, live(1, 1), False), "Creating"),
-        (Found(Part(True), "q", Part(False, "no"), live(1, 1), True), "Creating"),
-        (Found(Part(True), "q", None, live(1, 1, observed=0), False), "Creating"),
-        (Found(Part(True), "q", None, None, False), "Creating"),
+        (ObservedState(PartStatus(True), "q", None, live(2, 2), False), "Ready"),
+        (ObservedState(PartStatus(True), "q", None, live(2, 1), False), "Creating"),
+        (ObservedState(PartStatus(True), "q", PartStatus(True), live(0, 0), True), "Napping"),
+        (ObservedState(PartStatus(False, "no broker"), "q", None, live(1, 1), False), "Creating"),
+        (ObservedState(PartStatus(True), "q", PartStatus(False, "no"), live(1, 1), True), "Creating"),
+        (ObservedState(PartStatus(True), "q", None, live(1, 1, observed=0), False), "Creating"),
+        (ObservedState(PartStatus(True), "q", None, None, False), "Creating"),
     ],
 )
-def test_the_phase_is_creating_until_everything_is_ready(found: Found, phase: str) -> None:
+def test_the_phase_is_creating_until_everything_is_ready(found: ObservedState, phase: str) -> None:
     assert status_of(found)["phase"] == phase
     ready = conditions_of(found, [])[1]
     assert ready.holds is (phase != "Creating")

@@ -8,14 +8,14 @@ import pytest
 
 from asya_operator.domain.errors import Unreachable
 from asya_operator.domain.health import Health
-from asya_operator.domain.ports import Kind, Listing
+from asya_operator.domain.ports import ObjectList, WatchedKind
 from asya_operator.domain.resources.common import Surroundings
 from asya_operator.domain.views import Body
 from asya_operator.reconcilers.actors import Actors
 from asya_operator.reconcilers.sources import Sources
 from tests.unit.asya_operator.test_actor_objects import AROUND
 
-KINDS = (Kind.ACTORS, Kind.DEPLOYMENTS, Kind.SCALED_OBJECTS)
+KINDS = (WatchedKind.ACTORS, WatchedKind.DEPLOYMENTS, WatchedKind.SCALED_OBJECTS)
 SPEC = {"actor": "shout", "image": "i:1", "handler": "shout.process", "scaling": {"enabled": False}}
 
 
@@ -30,8 +30,8 @@ class FakeCluster:
         self.pods: list[Body] = []
         self.version = 10
 
-    async def list(self, kind: Kind) -> Listing:
-        return Listing([self.actor] if kind is Kind.ACTORS else [], self.version)
+    async def list(self, kind: WatchedKind) -> ObjectList:
+        return ObjectList([self.actor] if kind is WatchedKind.ACTORS else [], self.version)
 
     async def get(self, document: Mapping[str, Any]) -> Body | None:
         return None
@@ -40,7 +40,7 @@ class FakeCluster:
         self.version += 1
         return {**document, "metadata": {**document["metadata"], "resourceVersion": str(self.version)}}
 
-    async def patch_status(self, kind: Kind, body: Body, status: Mapping[str, Any]) -> Body:
+    async def patch_status(self, kind: WatchedKind, body: Body, status: Mapping[str, Any]) -> Body:
         self.version += 1
         return {**body, "status": status, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
 
@@ -106,13 +106,13 @@ async def test_a_queue_that_cannot_be_declared_again_is_reported_in_the_conditio
     running.queues.away = True
     await running.actors.declare_again()
     await running.reconcile()
-    body = running.sources.views[Kind.ACTORS].objects["shout"]
+    body = running.sources.views[WatchedKind.ACTORS].objects["shout"]
     assert "the broker is away" in str(body["status"])
 
 
 async def test_the_queue_of_a_deleted_actor_goes_when_its_last_pod_has_gone(running: Running) -> None:
     gone = {**running.cluster.actor, "metadata": {**running.cluster.actor["metadata"], "resourceVersion": "90"}}
-    running.sources.event(Kind.ACTORS, "DELETED", gone)
+    running.sources.event(WatchedKind.ACTORS, "DELETED", gone)
     running.cluster.pods = [{"metadata": {"name": "shout-1"}}]
     assert not await running.reconcile()
     assert running.queues.deleted == []
@@ -128,14 +128,14 @@ async def test_an_actor_that_is_being_deleted_has_nothing_declared(running: Runn
         **running.cluster.actor,
         "metadata": {**running.cluster.actor["metadata"], "resourceVersion": "90", "deletionTimestamp": "now"},
     }
-    running.sources.event(Kind.ACTORS, "MODIFIED", going)
+    running.sources.event(WatchedKind.ACTORS, "MODIFIED", going)
     await running.reconcile()
     await running.actors.declare_again()
     assert running.queues.declared == ["shout"]
 
 
 async def test_the_queues_url_is_in_the_status(running: Running) -> None:
-    status = running.sources.views[Kind.ACTORS].objects["shout"]["status"]
+    status = running.sources.views[WatchedKind.ACTORS].objects["shout"]["status"]
     assert status["queueUrl"] == "https://queues.example.com/asya-n-shout"
     assert status["queueIdentifier"] == "asya-n-shout"
 
@@ -146,7 +146,7 @@ async def test_an_actor_whose_queue_would_have_too_long_a_name_is_refused_by_its
     for kind in KINDS:
         await running.sources.list_now(kind)
     assert await running.reconcile()
-    [accepted, *_] = running.sources.views[Kind.ACTORS].objects["shout"]["status"]["conditions"]
+    [accepted, *_] = running.sources.views[WatchedKind.ACTORS].objects["shout"]["status"]["conditions"]
     assert (accepted["type"], accepted["status"], accepted["reason"]) == ("Accepted", "False", "Invalid")
     assert "81 characters" in accepted["message"]
     assert "34" in accepted["message"]

@@ -5,7 +5,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from asya_operator.domain.errors import Denied, KindMissing
+from asya_operator.domain.errors import ApiForbidden, KindMissing
 from asya_operator.domain.flavors import FlavorConflict, by_name, named_flavors, with_flavors
 from asya_operator.reconcilers import flavor_cache
 from asya_operator.reconcilers.flavor_cache import FlavorCache, FlavorsMissing
@@ -96,7 +96,7 @@ async def test_flavors_are_listed_once_for_many_actors_and_again_after_a_while(m
     ("error", "said"),
     [
         (KindMissing("not installed"), "the cluster has no EnvironmentConfig"),
-        (Denied("may not list"), "may not list; the component `flavors` of the manifests grants it"),
+        (ApiForbidden("may not list"), "may not list; the component `flavors` of the manifests grants it"),
     ],
 )
 async def test_what_keeps_flavors_from_being_read_is_named(error: Exception, said: str) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from asya_operator.domain.lease import LeaseTimes, Observer, released, taken
+from asya_operator.domain.lease import LeaseObserver, LeaseTimes, released, taken
 
 TIMES = LeaseTimes(duration=15.0, renew_deadline=10.0, retry_period=2.0)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -14,14 +14,14 @@ def held(by: str, renewed: str, duration: int = 15) -> dict[str, Any]:
 
 
 def test_a_free_lease_and_our_own_may_be_taken_at_once() -> None:
-    observer = Observer("me", TIMES)
+    observer = LeaseObserver("me", TIMES)
     assert observer.may_take({}, 0.0)
     assert observer.may_take(held("", "x"), 0.0)
     assert observer.may_take(held("me", "x"), 0.0)
 
 
 def test_a_lease_of_another_is_free_once_it_did_not_change_for_its_duration_while_we_watched() -> None:
-    observer = Observer("me", TIMES)
+    observer = LeaseObserver("me", TIMES)
     assert not observer.may_take(held("you", "t1"), 100.0)
     assert not observer.may_take(held("you", "t1"), 114.9)
     assert not observer.may_take(held("you", "t2"), 115.1), "it was renewed"
@@ -30,7 +30,7 @@ def test_a_lease_of_another_is_free_once_it_did_not_change_for_its_duration_whil
 
 
 def test_times_of_another_clock_have_no_effect() -> None:
-    observer = Observer("me", TIMES)
+    observer = LeaseObserver("me", TIMES)
     for written in ("1970-01-01T00:00:00Z", "2199-01-01T00:00:00Z"):
         assert not observer.may_take(held("you", written), 10.0)
         assert not observer.may_take(held("you", written), 24.0)
@@ -38,7 +38,7 @@ def test_times_of_another_clock_have_no_effect() -> None:
 
 
 def test_the_longer_duration_counts_where_two_versions_disagree() -> None:
-    observer = Observer("me", TIMES)
+    observer = LeaseObserver("me", TIMES)
     observer.may_take(held("you", "t", duration=60), 0.0)
     assert not observer.may_take(held("you", "t", duration=60), 30.0)
     assert observer.may_take(held("you", "t", duration=60), 61.0)

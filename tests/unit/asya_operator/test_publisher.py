@@ -8,11 +8,11 @@ import pytest
 
 from asya_crds.flow_problem import FlowProblem
 from asya_operator.domain.conditions import ConditionStatus
-from asya_operator.domain.ports import Kind
-from asya_operator.domain.programming import Accepted, MeshState, Pod
-from asya_operator.domain.registry import Inputs, Outcome, compute
+from asya_operator.domain.ports import WatchedKind
+from asya_operator.domain.programming import MeshState, Pod, PushResult
+from asya_operator.domain.registry import ComputedRegistry, Inputs, compute
 from asya_operator.reconcilers import registry_pusher
-from asya_operator.reconcilers.registry_pusher import Pace, RegistryPusher
+from asya_operator.reconcilers.registry_pusher import PushTiming, RegistryPusher
 from tests.support.waiting import until
 
 
@@ -33,7 +33,7 @@ async def test_what_cannot_be_computed_is_said_and_the_next_change_is_computed_a
 ) -> None:
     broken = True
 
-    def computing(*arguments: Any) -> Outcome:
+    def computing(*arguments: Any) -> ComputedRegistry:
         if broken:
             raise RecursionError("nobody foresaw this")
         return compute(*arguments)
@@ -47,14 +47,14 @@ async def test_what_cannot_be_computed_is_said_and_the_next_change_is_computed_a
         watchers,
         "me",
         lambda: True,
-        Pace(quiet=0.001),
+        PushTiming(quiet=0.001),
     )
     work = asyncio.create_task(made._reconcile())
     try:
-        sources.changed(Kind.FLOWS, None)
+        sources.changed(WatchedKind.FLOWS, None)
         await until(lambda: watchers.push_failed.called)
         broken = False
-        sources.changed(Kind.FLOWS, None)
+        sources.changed(WatchedKind.FLOWS, None)
         await until(lambda: watchers.computed.called)
         assert not work.done()
     finally:
@@ -66,7 +66,7 @@ async def test_a_push_that_fails_for_an_unexpected_reason_is_retried(monkeypatch
     monkeypatch.setattr(registry_pusher, "HOPELESS", 0.001)
     mesh, watchers = AsyncMock(), MagicMock()
     mesh.announce.return_value = 1
-    mesh.push.side_effect = [ValueError("nobody foresaw this"), Accepted(7)]
+    mesh.push.side_effect = [ValueError("nobody foresaw this"), PushResult(7)]
     made = RegistryPusher(
         Sources(),  # type: ignore[arg-type]
         mesh,
@@ -95,9 +95,9 @@ async def test_conditions_wait_for_the_names_that_only_mesh_knows_and_are_judged
     sources.inputs = lambda: Inputs({"flows.yaml": "flows: [\n"}, [body], None)  # type: ignore[method-assign]
     said: list[str] = []
 
-    async def push(*_: Any) -> Accepted:
+    async def push(*_: Any) -> PushResult:
         await answer.wait()
-        return Accepted(1, {"flows.yaml": ("one",)})
+        return PushResult(1, {"flows.yaml": ("one",)})
 
     async def write(standing: Any) -> bool:
         said.append(standing().outcome.resources["one"].accepted.reason)
@@ -111,11 +111,11 @@ async def test_conditions_wait_for_the_names_that_only_mesh_knows_and_are_judged
         MagicMock(),
         "me",
         lambda: True,
-        Pace(quiet=0.001),
+        PushTiming(quiet=0.001),
     )
     parts = [asyncio.create_task(part()) for part in (made._reconcile, made._push, made._write_statuses)]
     try:
-        sources.changed(Kind.FLOWS, None)
+        sources.changed(WatchedKind.FLOWS, None)
         await until(lambda: made._outcome)
         answer.set()
         await until(lambda: said)
@@ -133,7 +133,7 @@ async def test_a_flow_that_gateways_leave_out_is_not_programmed_until_pods_serve
     }
     mesh, answers = AsyncMock(), [(FlowProblem.of("one", "an unknown word", "Flow/n/one"),), ()]
     mesh.announce.return_value = 1
-    mesh.push = AsyncMock(side_effect=[Accepted(1, problems=each) for each in answers])
+    mesh.push = AsyncMock(side_effect=[PushResult(1, problems=each) for each in answers])
     made = RegistryPusher(
         Sources(),  # type: ignore[arg-type]
         mesh,

@@ -14,7 +14,7 @@ from asya_crds.registry_document import ConfigMapPart
 from asya_operator.domain.conditions import Condition, ConditionStatus
 from asya_operator.domain.memo import Memo
 from asya_operator.domain.programming import Ledger
-from asya_operator.domain.registry import YAML, ActorReadiness, Inputs, Outcome, compute
+from asya_operator.domain.registry import YAML, ActorReadiness, ComputedRegistry, Inputs, compute
 from asya_operator.domain.report import MAX_REPORT_BYTES, report
 from asya_operator.reconcilers.statuses import StatusInputs
 
@@ -34,7 +34,7 @@ def configmap(*entries: dict[str, Any]) -> dict[str, str]:
     return {"flows.yaml": yaml.safe_dump({"flows": list(entries)})}
 
 
-def outcome(data: dict[str, str] | None = None, *flows: dict[str, Any], actors: Any = None) -> Outcome:
+def outcome(data: dict[str, str] | None = None, *flows: dict[str, Any], actors: Any = None) -> ComputedRegistry:
     return compute(Inputs(data, list(flows), actors))
 
 

@@ -12,22 +12,22 @@ from typing_extensions import override
 from asya_crds.envelope import Route
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.channels import host as host_module
-from asya_gateway.channels.delivering import Delivery, Tools
+from asya_gateway.channels.delivering import DestinationDelivery, Tools
 from asya_gateway.channels.host import DeliveryHost
 from asya_gateway.channels.pacing import GIVEN_UP_AFTER
-from asya_gateway.channels.slots import Slots
+from asya_gateway.channels.slots import DeliverySlots
 from asya_gateway.domain.budget import Budget, Share
 from asya_gateway.domain.destinations import (
     DELIVERED,
     NO_LIVE_KEY,
     REVOKED,
-    Busy,
+    DeliveryCapacity,
+    DeliveryOutcome,
+    DeliveryProgress,
     Destination,
     HostSays,
     Lagging,
     LogPage,
-    Outcome,
-    Settled,
 )
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.log import ProgressEntry
@@ -45,19 +45,19 @@ class Queue:
     """Keeps what is recorded; nothing lags."""
 
     def __init__(self) -> None:
-        self.settled: list[Settled] = []
+        self.settled: list[DeliveryProgress] = []
         self.leases = 0
         self.certain = False
         """Whether what is asked for was revoked."""
 
-    async def settle(self, settled: Settled) -> bool:
+    async def settle(self, settled: DeliveryProgress) -> bool:
         self.settled.append(settled)
         return True
 
     async def start(self, look: Callable[[Iterable[str] | None], None]) -> None:
         pass
 
-    async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+    async def lease(self, task_ids: Iterable[str] | None, busy: DeliveryCapacity, most: int) -> Sequence[Lagging]:
         self.leases += 1
         return ()
 
@@ -94,14 +94,14 @@ class Sending:
 
     name = "c"
 
-    def __init__(self, *outcomes: Outcome) -> None:
+    def __init__(self, *outcomes: DeliveryOutcome) -> None:
         self._outcomes = list(outcomes)
         self.sent: list[int] = []
 
     def wants(self, update: TaskUpdate, before: str) -> bool:
         return True
 
-    async def deliver(self, destination: Destination, update: TaskUpdate) -> Outcome:
+    async def deliver(self, destination: Destination, update: TaskUpdate) -> DeliveryOutcome:
         self.sent.append(update.seq)
         return self._outcomes.pop(0)
 
@@ -116,14 +116,14 @@ async def delivered(
     failing: float = 0.0,
     revoked: bool = False,
     certain: bool = False,
-    slots: Slots | None = None,
-) -> tuple[list[Settled], Reading]:
+    slots: DeliverySlots | None = None,
+) -> tuple[list[DeliveryProgress], Reading]:
     """What is recorded of a delivery of these entries."""
     queue, budget = Queue(), Budget(1024 * 1024 * 1024)
     queue.certain = certain
     reading = Reading(budget)
-    tools: Any = Tools(queue, reading, budget, lambda: 0.0, lambda _: revoked, SILENT, slots or Slots())  # type: ignore[arg-type]
-    await Delivery(tools, channel, Lagging(AT, "l", 0, "", 3, failing)).run(LogPage(updates))
+    tools: Any = Tools(queue, reading, budget, lambda: 0.0, lambda _: revoked, SILENT, slots or DeliverySlots())  # type: ignore[arg-type]
+    await DestinationDelivery(tools, channel, Lagging(AT, "l", 0, "", 3, failing)).run(LogPage(updates))
     return queue.settled, reading
 
 
@@ -152,28 +152,28 @@ async def test_what_the_database_knows_to_be_revoked_is_disabled_at_once() -> No
 @pytest.mark.parametrize(
     ("outcome", "fails"),
     [
-        (Outcome(NO_LIVE_KEY), False),
-        (Outcome("its host name was not found"), False),
-        (Outcome("it answered 413", host=HostSays.SOMETHING), False),
-        (Outcome("it answered 503", host=HostSays.NOTHING), True),
+        (DeliveryOutcome(NO_LIVE_KEY), False),
+        (DeliveryOutcome("its host name was not found"), False),
+        (DeliveryOutcome("it answered 413", host=HostSays.SOMETHING), False),
+        (DeliveryOutcome("it answered 503", host=HostSays.NOTHING), True),
     ],
     ids=lambda value: str(getattr(value, "problem", value)),
 )
-async def test_a_host_has_fewer_turns_only_for_what_is_its_own_fault(outcome: Outcome, fails: bool) -> None:
-    slots = Slots()
+async def test_a_host_has_fewer_turns_only_for_what_is_its_own_fault(outcome: DeliveryOutcome, fails: bool) -> None:
+    slots = DeliverySlots()
     await delivered(Sending(outcome), entry(1), slots=slots)
     assert slots.busy.hosts == ({"h": 1} if fails else {})
 
 
 async def test_a_host_that_answers_one_path_badly_is_no_failing_host_any_more() -> None:
-    slots = Slots()
+    slots = DeliverySlots()
     slots.answered("h", well=False)
-    await delivered(Sending(Outcome("it answered 404", host=HostSays.SOMETHING)), entry(1), slots=slots)
+    await delivered(Sending(DeliveryOutcome("it answered 404", host=HostSays.SOMETHING)), entry(1), slots=slots)
     assert slots.busy.hosts == {}
 
 
 async def test_a_failure_after_a_success_is_the_first_one() -> None:
-    channel = Sending(DELIVERED, Outcome("it answered 500"))
+    channel = Sending(DELIVERED, DeliveryOutcome("it answered 500"))
     settled, _ = await delivered(channel, entry(1), entry(2), failing=2 * GIVEN_UP_AFTER)
     assert channel.sent == [1, 2]
     assert [(each.delivered_seq, each.attempts, each.disabled_reason) for each in settled] == [
@@ -202,7 +202,7 @@ class Lags(Queue):
         self.given_back: list[Lagging] = []
 
     @override
-    async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+    async def lease(self, task_ids: Iterable[str] | None, busy: DeliveryCapacity, most: int) -> Sequence[Lagging]:
         self.looks.append(task_ids if task_ids is None else sorted(task_ids))
         if self.failures:
             raise self.failures.pop()
@@ -217,7 +217,7 @@ class Lags(Queue):
         return found
 
     @override
-    async def settle(self, settled: Settled) -> bool:
+    async def settle(self, settled: DeliveryProgress) -> bool:
         self.seq, self.held = settled.delivered_seq, not settled.release
         return await super().settle(settled)
 
@@ -269,7 +269,7 @@ async def test_a_look_that_failed_is_made_again(monkeypatch: pytest.MonkeyPatch)
 
 async def test_what_failed_once_is_repeated_without_a_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asya_gateway.channels.delivering.pause", lambda *_: 0.05)
-    queue, channel = Lags(), Sending(Outcome("it answered 500", host=HostSays.NOTHING), DELIVERED)
+    queue, channel = Lags(), Sending(DeliveryOutcome("it answered 500", host=HostSays.NOTHING), DELIVERED)
     queue.may_read.set()
     async with hosting(queue, channel, monkeypatch) as host:
         host.look(["t"])

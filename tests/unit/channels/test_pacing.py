@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asya_gateway.channels.pacing import GIVEN_UP_AFTER, LONGEST_ASKED, LONGEST_PAUSE, given_up, pause
-from asya_gateway.domain.destinations import DELIVERED, Outcome
+from asya_gateway.domain.destinations import DELIVERED, DeliveryOutcome
 
 
 def test_a_pause_doubles_up_to_the_longest_one() -> None:
@@ -25,15 +25,15 @@ def test_a_pause_is_at_least_half_of_its_length_and_what_the_receiver_asks(
     ("outcome", "failing", "expected"),
     [
         (DELIVERED, GIVEN_UP_AFTER, None),
-        (Outcome("it answered 500"), GIVEN_UP_AFTER - 1, None),
+        (DeliveryOutcome("it answered 500"), GIVEN_UP_AFTER - 1, None),
         (
-            Outcome("it answered 500"),
+            DeliveryOutcome("it answered 500"),
             GIVEN_UP_AFTER,
             "every delivery has failed for 24 hours, the last one: it answered 500",
         ),
-        (Outcome("it answered 410", permanent=True), 0, "it answered 410"),
+        (DeliveryOutcome("it answered 410", permanent=True), 0, "it answered 410"),
     ],
     ids=["delivered", "fails", "fails for a day", "permanent"],
 )
-def test_a_destination_is_given_up(outcome: Outcome, failing: float, expected: str | None) -> None:
+def test_a_destination_is_given_up(outcome: DeliveryOutcome, failing: float, expected: str | None) -> None:
     assert given_up(outcome, failing) == expected

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from asya_gateway.channels import slots as module
-from asya_gateway.channels.slots import AT_ONCE, LEASED, LEASED_PER_HOST, LEASED_PER_OWNER, Slots
-from asya_gateway.domain.destinations import Busy, Destination, Lagging
+from asya_gateway.channels.slots import AT_ONCE, LEASED, LEASED_PER_HOST, LEASED_PER_OWNER, DeliverySlots
+from asya_gateway.domain.destinations import DeliveryCapacity, Destination, Lagging
 from tests.support.waiting import rounds
 
 
@@ -15,12 +15,12 @@ def at(host: str = "h", owner: str = "o", task: str = "t") -> Destination:
     return Destination(task, "a2a", "x", owner, f"https://{host}/", host, {})
 
 
-def leased(slots: Slots, number: int, host: str = "h", owner: str = "o") -> None:
+def leased(slots: DeliverySlots, number: int, host: str = "h", owner: str = "o") -> None:
     slots.take([Lagging(at(host, owner), "l", 0, "") for _ in range(number)], slots.busy, LEASED)
 
 
 def test_a_host_has_more_leased_once_it_answers_well() -> None:
-    slots = Slots()
+    slots = DeliverySlots()
     leased(slots, 1)
     assert slots.busy.hosts == {"h": AT_ONCE - 1}
     slots.answered("h", well=True)
@@ -35,7 +35,7 @@ def test_a_host_has_more_leased_once_it_answers_well() -> None:
 
 
 def test_what_was_left_behind_is_leased_when_half_of_the_places_are_free() -> None:
-    slots = Slots()
+    slots = DeliverySlots()
     leased(slots, AT_ONCE)
     assert [slots.give_back(at()) for _ in range(AT_ONCE)] == [False] * 3 + [True] + [False] * 4
     leased(slots, AT_ONCE - 1)
@@ -43,7 +43,7 @@ def test_what_was_left_behind_is_leased_when_half_of_the_places_are_free() -> No
 
 
 def test_what_was_left_behind_is_known_although_places_became_free_meanwhile() -> None:
-    slots = Slots()
+    slots = DeliverySlots()
     leased(slots, AT_ONCE - 1)
     busy = slots.busy
     slots.give_back(at())
@@ -52,8 +52,10 @@ def test_what_was_left_behind_is_known_although_places_became_free_meanwhile() -
 
 
 def test_what_did_not_fit_at_all_is_leased_when_half_of_all_is_free() -> None:
-    slots = Slots()
-    slots.take([Lagging(at(f"h{number}", f"o{number}"), "l", 0, "") for number in range(LEASED)], Busy(), LEASED)
+    slots = DeliverySlots()
+    slots.take(
+        [Lagging(at(f"h{number}", f"o{number}"), "l", 0, "") for number in range(LEASED)], DeliveryCapacity(), LEASED
+    )
     assert slots.free == 0
     found = [slots.give_back(at(f"h{number}", f"o{number}")) for number in range(LEASED)]
     assert found.index(True) == LEASED // 2 - 1
@@ -65,14 +67,14 @@ def test_what_did_not_fit_at_all_is_leased_when_half_of_all_is_free() -> None:
 
 def test_hosts_that_fail_are_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_REMEMBERED", 2)
-    slots = Slots()
+    slots = DeliverySlots()
     for host in ("a", "b", "a", "c"):
         slots.answered(host, well=False)
     assert slots.busy.hosts == {"a": 1, "c": 1}
 
 
 async def test_turns_come_in_order_and_a_failing_host_has_one() -> None:
-    slots, began, leaves = Slots(), [], [asyncio.Event() for _ in range(12)]
+    slots, began, leaves = DeliverySlots(), [], [asyncio.Event() for _ in range(12)]
 
     async def work(number: int) -> None:
         async with slots.turn("h") as granted:
@@ -102,7 +104,7 @@ async def test_turns_come_in_order_and_a_failing_host_has_one() -> None:
 
 async def test_a_turn_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_TURN", 0.01)
-    slots = Slots()
+    slots = DeliverySlots()
     async with AsyncExitStack() as stack:
         for _ in range(AT_ONCE):
             assert await stack.enter_async_context(slots.turn("h"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asya_actor.resiliency import Policy, Resiliency, Rule
+from asya_actor.resiliency import RetryPolicy, RetryRule, RetryRules
 from asya_cli.dev.actors_file import grouped_by_environment, load_actors
 from asya_cli.dev.child import worker_of
 from asya_cli.dev.handlers import spec_of
@@ -78,13 +78,13 @@ def test_resiliency_reaches_the_worker_as_it_was_written(tmp_path: Path) -> None
     (actor,) = load_actors(write(tmp_path, RESILIENT + block))
     settings = worker_of(spec_of(actor))
     assert settings.resiliency_actor_timeout == 60.0
-    assert settings.resiliency == Resiliency({"net": Policy(4, initial_delay=2.0)}, [Rule(("E",), "net")])
+    assert settings.resiliency == RetryRules({"net": RetryPolicy(4, initial_delay=2.0)}, [RetryRule(("E",), "net")])
 
 
 @pytest.mark.parametrize("block", ["", "{policies: , rules: }", "{policies: {}}"])
 def test_an_empty_resiliency_is_none(tmp_path: Path, block: str) -> None:
     (actor,) = load_actors(write(tmp_path, RESILIENT + block))
-    assert worker_of(spec_of(actor)).resiliency == Resiliency({})
+    assert worker_of(spec_of(actor)).resiliency == RetryRules({})
 
 
 def test_a_missing_file_is_told_with_what_it_is_for(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from asya_cli.bearers import given
 from asya_cli.client import connect
 from asya_cli.errors import CliError, ExitCode
 from asya_cli.login.browser import Wishes, code_of, log_in
-from asya_cli.login.discovery import Found, Server, discover, metadata_urls
+from asya_cli.login.discovery import DiscoveredGateway, Server, discover, metadata_urls
 from asya_cli.login.oauth_http import check_protected, oauth_session
-from asya_cli.login.store import LoginStore
+from asya_cli.login.store import LoginFolder
 from tests.support.login_command import Browser
 from tests.support.oauth_server import serving_app
 
@@ -76,7 +76,7 @@ async def providing(provider: Provider) -> AsyncIterator[Provider]:
         yield provider
 
 
-async def found_at(provider: Provider) -> Found:
+async def found_at(provider: Provider) -> DiscoveredGateway:
     async with providing(provider), oauth_session() as session:
         found = await discover(session, provider.url)
         assert found is not None
@@ -151,14 +151,14 @@ async def test_an_issuer_that_asks_for_a_scope_to_refresh_is_asked_with_it(tmp_p
     browser = Browser()
     provider = Provider(change={"scopes_supported": ["openid", "offline_access"]})
     async with providing(provider):
-        login = await log_in(provider.url, LoginStore(tmp_path / "logins"), Wishes(), browser.show)
+        login = await log_in(provider.url, LoginFolder(tmp_path / "logins"), Wishes(), browser.show)
     assert login is not None
     assert browser.asked()["scope"] == "mcp:read offline_access"
     assert (login.client_id, login.access_token, login.refresh_token) == ("registered", "a-token", "")
 
 
 async def test_an_issuer_without_registration_needs_a_client_id(tmp_path: Path) -> None:
-    store, provider = LoginStore(tmp_path / "logins"), Provider(change={"registration_endpoint": None})
+    store, provider = LoginFolder(tmp_path / "logins"), Provider(change={"registration_endpoint": None})
     async with providing(provider):
         with pytest.raises(CliError, match="lets no client register itself; ask for a client and give --client-id"):
             await log_in(provider.url, store, Wishes(), Browser().show)
@@ -178,7 +178,7 @@ async def test_an_issuer_without_registration_needs_a_client_id(tmp_path: Path) 
     ],
 )
 async def test_an_answer_without_a_token_stores_nothing(tmp_path: Path, tokens: dict[str, Any], told: str) -> None:
-    store, provider = LoginStore(tmp_path / "logins"), Provider(tokens=tokens)
+    store, provider = LoginFolder(tmp_path / "logins"), Provider(tokens=tokens)
     async with providing(provider):
         with pytest.raises(CliError, match=told):
             await log_in(provider.url, store, Wishes(), Browser().show)

@@ -3,7 +3,7 @@
 import pytest
 
 from asya_crds import jsontext
-from asya_gateway.domain.backlog import MOST_NAMED, Backlog, Bounds, Counted, Figures, Missing
+from asya_gateway.domain.backlog import MOST_NAMED, Backlog, Bounds, Counted, Figures, MissingQueue
 from asya_gateway.domain.errors import QueueFull
 
 BOUNDS = Bounds(total=10, per_actor=4)
@@ -55,7 +55,7 @@ def test_missing_queues_are_named_with_their_messages_and_the_largest_first_if_t
     counted = [Counted(f"a{n}", n, unroutable=n, reason="gone") for n in range(1, MOST_NAMED + 3)]
     unroutable = Figures.of(counted, BOUNDS).unroutable
     assert len(unroutable) == MOST_NAMED
-    assert unroutable[f"a{MOST_NAMED + 2}"] == Missing(MOST_NAMED + 2, "gone")
+    assert unroutable[f"a{MOST_NAMED + 2}"] == MissingQueue(MOST_NAMED + 2, "gone")
     assert "a2" not in unroutable
     assert Figures.of([Counted("fine", 3)], BOUNDS).unroutable == {}
 

@@ -10,7 +10,7 @@ from asya_gateway.domain.flow_offers import FlowOffer, FlowSource
 from asya_gateway.domain.flows import FlowRegistry, FlowTable, ServedFlow
 from asya_gateway.domain.identity.principals import ANONYMOUS, OPEN, Principal, Via
 from asya_gateway.domain.identity.scopes import rights_of
-from asya_gateway.domain.offers import KINDS, PROMPTS, RESOURCES, TOOLS, Kind
+from asya_gateway.domain.offers import KINDS, PROMPTS, RESOURCES, TOOLS, OfferKind
 from asya_gateway.domain.task_offers import TaskSource
 
 
@@ -35,7 +35,7 @@ class Offered:
     def swap(self, *flows: ServedFlow, **sets: frozenset[str]) -> None:
         self.registry.swap(FlowTable.of(1, flows, sets=sets))
 
-    def keys(self, kind: Kind[Any], selection: Selection = EVERYTHING) -> list[str]:
+    def keys(self, kind: OfferKind[Any], selection: Selection = EVERYTHING) -> list[str]:
         page, _ = self.catalog.page(kind, "", 500, 10**6, OPEN, selection)
         return [offer.key for offer in page]
 

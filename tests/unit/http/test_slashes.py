@@ -17,7 +17,7 @@ from asya_gateway.exposition.server import metrics_server
 from asya_gateway.protocols.http.keys import READINESS
 from asya_gateway.protocols.http.slashes import without_last_slash
 from asya_operator.domain.health import Health
-from asya_operator.metrics import Metrics
+from asya_operator.metrics import OperatorMetrics
 from asya_operator.probes import serve_probes
 from tests.support.gateway import make_settings
 
@@ -107,7 +107,7 @@ async def test_the_metrics_of_a_gateway_answer_with_their_last_slash_too() -> No
 
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
 async def test_the_operators_routes_answer_with_their_last_slash_too(path: str) -> None:
-    runner, port = await serve_probes(Health(), Metrics(), "127.0.0.1", 0)
+    runner, port = await serve_probes(Health(), OperatorMetrics(), "127.0.0.1", 0)
     try:
         with_and_without = await statuses(port, path)
     finally:

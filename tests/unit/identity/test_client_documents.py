@@ -23,7 +23,7 @@ from asya_gateway.identity.client_documents import (
     SHORTEST_KEPT,
     ClientDocuments,
 )
-from asya_gateway.outbound.client import Answer, Limits
+from asya_gateway.outbound.client import ExchangeLimits, OutboundResponse
 from asya_gateway.outbound.errors import AnswerRefused, NoAnswer, OutboundError, TargetRefused
 from tests.support.waiting import until
 
@@ -41,14 +41,14 @@ class FakeWeb:
     """Answers with the document of each URL, unless the test says otherwise."""
 
     now: float = 0.0
-    answer: Answer | OutboundError | None = None
+    answer: OutboundResponse | OutboundError | None = None
     headers: dict[str, str] = field(default_factory=dict)
     gate: asyncio.Event | None = None
     fetched: list[str] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
 
-    async def get(self, url: str, *, limits: Limits) -> Answer:
+    async def get(self, url: str, *, limits: ExchangeLimits) -> OutboundResponse:
         assert (limits.seconds, limits.bytes) == (5.0, 32 * 1024)
         self.fetched.append(url)
         self.at_once += 1
@@ -65,10 +65,10 @@ class FakeWeb:
         return ClientDocuments(self, rules_of, per_minute=per_minute, monotonic=lambda: self.now)
 
 
-def answered(body: Any, status: int = 200, content_type: str = "application/json", **headers: str) -> Answer:
+def answered(body: Any, status: int = 200, content_type: str = "application/json", **headers: str) -> OutboundResponse:
     data = body if isinstance(body, bytes) else jsontext.dumps(body).encode()
     named = {"Content-Type": content_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return Answer(status, data, CIMultiDictProxy(CIMultiDict(named)))
+    return OutboundResponse(status, data, CIMultiDictProxy(CIMultiDict(named)))
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ async def test_other_urls_are_no_client_and_are_not_fetched(fake: FakeWeb, url: 
         AnswerRefused("expected at most 32768 bytes"),
     ],
 )
-async def test_another_document_describes_no_client(fake: FakeWeb, answer: Answer | OutboundError) -> None:
+async def test_another_document_describes_no_client(fake: FakeWeb, answer: OutboundResponse | OutboundError) -> None:
     fake.answer = answer
     with pytest.raises(InvalidClient):
         await fake.documents().client(URL)

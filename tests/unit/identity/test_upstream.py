@@ -14,7 +14,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.oauth.logins import LoginSecrets
 from asya_gateway.identity.jwt.key_set import KeySet
 from asya_gateway.identity.upstream import METADATA_KEPT, Provider, Upstream
-from asya_gateway.outbound.client import Answer, Limits
+from asya_gateway.outbound.client import ExchangeLimits, OutboundResponse
 from asya_gateway.outbound.errors import NoAnswer
 from asya_gateway.outbound.permitting import Origin
 from tests.support.oauth import query_of
@@ -43,15 +43,15 @@ class FakeProvider:
         self.fetched: list[str] = []
         self.now = 0.0
 
-    async def get(self, url: str, *, permission: Origin | None, limits: Limits) -> Answer:
+    async def get(self, url: str, *, permission: Origin | None, limits: ExchangeLimits) -> OutboundResponse:
         self.fetched.append(url)
         if self.away:
             raise NoAnswer("it could not be reached")
-        return Answer(self.status, self.body, CIMultiDictProxy(CIMultiDict()))
+        return OutboundResponse(self.status, self.body, CIMultiDictProxy(CIMultiDict()))
 
     async def post(
-        self, url: str, body: bytes, *, permission: Origin | None, limits: Limits, headers: Mapping[str, str]
-    ) -> Answer:
+        self, url: str, body: bytes, *, permission: Origin | None, limits: ExchangeLimits, headers: Mapping[str, str]
+    ) -> OutboundResponse:
         self.posted.append((body, headers))
         raise NoAnswer("it could not be reached")
 

@@ -6,17 +6,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asya_gateway.domain.sessions.session import Session, SessionId, Transport
+from asya_gateway.domain.sessions.session import Session, SessionId, SessionTransport
 from asya_gateway.protocols.mcp.sessions.event_ids import (
     Place,
-    Standing,
+    StreamPosition,
     read_event_id,
     read_standing_id,
     request_hash,
 )
 
 numbers = st.integers(min_value=0, max_value=2**63 - 1)
-OWN = Session(SessionId.new().key, Transport.HTTP, "key:alice", "2025-11-25", {}, None, (), 1, 0)
+OWN = Session(SessionId.new().key, SessionTransport.HTTP, "key:alice", "2025-11-25", {}, None, (), 1, 0)
 OTHERS = (replace(OWN, key=SessionId.new().key), replace(OWN, owner="key:bob"))
 ids = st.one_of(st.integers(min_value=-(2**63), max_value=2**63 - 1), st.text(max_size=255))
 
@@ -36,7 +36,7 @@ def test_an_event_id_is_read_as_it_was_written(id: int | str, seq: int, number: 
 
 @given(generation=numbers, sent=numbers, asked=numbers)
 def test_an_id_of_a_standalone_stream_is_read_as_it_was_written(generation: int, sent: int, asked: int) -> None:
-    written = Standing(generation, sent, asked)
+    written = StreamPosition(generation, sent, asked)
     text = written.event_id(OWN)
     assert re.fullmatch(r"[\x21-\x7e]{1,128}", text)
     assert read_standing_id(OWN, text) == written
@@ -45,7 +45,7 @@ def test_an_id_of_a_standalone_stream_is_read_as_it_was_written(generation: int,
 
 @given(seq=numbers, at=st.integers(0, 200), character=st.sampled_from("0123456789abcdefget-x"))
 def test_an_id_of_another_session_or_principal_or_a_changed_one_is_none(seq: int, at: int, character: str) -> None:
-    of_call, standing = Place(seq).event_id(OWN, request_hash(1)), Standing(seq, 7).event_id(OWN)
+    of_call, standing = Place(seq).event_id(OWN, request_hash(1)), StreamPosition(seq, 7).event_id(OWN)
     for other in OTHERS:
         assert read_event_id(other, of_call) is None
         assert read_standing_id(other, standing) is None
@@ -59,7 +59,7 @@ def test_an_id_of_another_session_or_principal_or_a_changed_one_is_none(seq: int
 
 def test_two_events_at_one_place_have_two_ids() -> None:
     assert len({Place(1, 2, 3.0).event_id(OWN, request_hash(1)) for _ in range(1000)}) == 1000
-    assert len({Standing(1, 2).event_id(OWN) for _ in range(1000)}) == 1000
+    assert len({StreamPosition(1, 2).event_id(OWN) for _ in range(1000)}) == 1000
 
 
 @given(text=st.one_of(st.text(max_size=200), st.just("0" * 32 + "-0-0-0"), st.just("get-1-0")))

@@ -11,7 +11,7 @@ from asya_gateway.domain.errors import (
     TooLarge,
     Unavailable,
 )
-from asya_gateway.protocols.http.jsonrpc import InvalidMessage, RpcError
+from asya_gateway.protocols.http.jsonrpc import InvalidRpcMessage, RpcError
 from asya_gateway.protocols.mcp.errors import (
     CODE_OF,
     HeaderMismatch,
@@ -43,7 +43,7 @@ def test_every_domain_error_has_its_own_row(kind: type[GatewayError]) -> None:
         (InvalidParams("x"), 400, 200),
         (HeaderMismatch("x"), 400, 200),
         (UnsupportedVersion("x"), 400, 200),
-        (InvalidMessage("x"), 400, 400),
+        (InvalidRpcMessage("x"), 400, 400),
         (RpcError(-32700, "x"), 400, 400),
         (RpcError(-32603, "x"), 200, 200),
         (Unanswerable(Unavailable("x")), 503, 503),

@@ -15,7 +15,7 @@ from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.protocols.http.accept import AcceptedForms, read_accept
 from asya_gateway.protocols.http.errors import NotAcceptable
 from asya_gateway.protocols.http.jsonrpc import (
-    InvalidMessage,
+    InvalidRpcMessage,
     Notification,
     Request,
     Response,
@@ -43,7 +43,7 @@ messages = st.fixed_dictionaries(
 def test_any_value_is_a_message_or_refused(value: Any) -> None:
     try:
         message = parse_message(value)
-    except InvalidMessage:
+    except InvalidRpcMessage:
         return
     assert isinstance(message, Request | Notification | Response)
 

@@ -11,7 +11,7 @@ from google.api_core import exceptions
 from google.pubsub_v1 import types
 from google.pubsub_v1.services.subscriber import SubscriberClient
 
-from asya_transports.pubsub.connection import Clients, Connection
+from asya_transports.pubsub.connection import Connection, GeneratedClients
 from asya_transports.pubsub.errors import service_errors
 
 Answer = object
@@ -25,7 +25,7 @@ class StubConnection:
         self.answers = answers
         self.calls: list[tuple[str, Any]] = []
         methods = SimpleNamespace(**{name: self._method(name) for name in answers})
-        self._clients = cast("Clients", SimpleNamespace(publisher=methods, subscriber=methods))
+        self._clients = cast("GeneratedClients", SimpleNamespace(publisher=methods, subscriber=methods))
 
     def _method(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def called(request: object) -> Any:
@@ -43,13 +43,13 @@ class StubConnection:
         return called
 
     async def call(
-        self, method: Callable[[Clients], Callable[..., Awaitable[Any]]], request: object, _: float = 0
+        self, method: Callable[[GeneratedClients], Callable[..., Awaitable[Any]]], request: object, _: float = 0
     ) -> Any:
         """As Connection.call."""
         with service_errors():
             return await method(self._clients)(request=request)
 
-    async def clients(self) -> Clients:
+    async def clients(self) -> GeneratedClients:
         """As Connection.clients."""
         return self._clients
 

@@ -5,7 +5,7 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
 
 from asya_transports.port import TransportUnavailable
-from asya_transports.pubsub.errors import Denied, Exists, Invalid, Missing, NothingYet, service_errors
+from asya_transports.pubsub.errors import Exists, Invalid, Missing, NothingYet, RequestDenied, service_errors
 
 
 @pytest.mark.parametrize(
@@ -14,11 +14,11 @@ from asya_transports.pubsub.errors import Denied, Exists, Invalid, Missing, Noth
         (exceptions.NotFound("no topic"), Missing),
         (exceptions.AlreadyExists("topic"), Exists),
         (exceptions.DeadlineExceeded("late"), NothingYet),
-        (exceptions.PermissionDenied("pubsub.topics.publish"), Denied),
-        (exceptions.Unauthenticated("token"), Denied),
-        (exceptions.ResourceExhausted("quota"), Denied),
+        (exceptions.PermissionDenied("pubsub.topics.publish"), RequestDenied),
+        (exceptions.Unauthenticated("token"), RequestDenied),
+        (exceptions.ResourceExhausted("quota"), RequestDenied),
         (exceptions.InvalidArgument("size"), Invalid),
-        (exceptions.FailedPrecondition("state"), Denied),
+        (exceptions.FailedPrecondition("state"), RequestDenied),
         (exceptions.ServiceUnavailable("away"), TransportUnavailable),
         (exceptions.InternalServerError("broken"), TransportUnavailable),
         (exceptions.Aborted("again"), TransportUnavailable),

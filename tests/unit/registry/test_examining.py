@@ -10,7 +10,7 @@ from typing_extensions import override
 from asya_crds import jsontext
 from asya_crds.offloading import Offload
 from asya_schemas.compiling import compile_schema
-from asya_schemas.examining import Examiner, examined
+from asya_schemas.examining import SchemaChecker, examined
 
 NAMES = [f"n{number}" for number in range(1000)]
 
@@ -64,7 +64,7 @@ async def offload() -> AsyncGenerator[Watched]:
 )
 async def test_what_takes_long_is_checked_elsewhere(schema: dict[str, Any], value: Any, offload: Watched) -> None:
     check = compile_schema(schema)
-    violations, text = await Examiner(offload)(check, value)
+    violations, text = await SchemaChecker(offload)(check, value)
     assert offload.calls == 1
     here, text_here = examined(check, value)
     assert (list(violations), text) == (list(here), text_here)
@@ -81,5 +81,5 @@ async def test_what_takes_long_is_checked_elsewhere(schema: dict[str, Any], valu
     ],
 )
 async def test_what_takes_no_time_is_checked_here(schema: dict[str, Any], value: Any, offload: Watched) -> None:
-    assert await Examiner(offload)(compile_schema(schema), value) == ((), jsontext.dumps(value))
+    assert await SchemaChecker(offload)(compile_schema(schema), value) == ((), jsontext.dumps(value))
     assert offload.calls == 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asya_gateway.domain.registry import FileVerdict, Offer
+from asya_gateway.domain.registry import FileVerdict, OfferResult
 from asya_gateway.registry.file_watch import FileWatch
 
 GOOD = "flows: [{name: a, entrypoint: b}]"
@@ -18,8 +18,8 @@ class Row:
     def __init__(self, verdict: FileVerdict) -> None:
         self.verdict = verdict
 
-    async def offer_file(self, _part: Any, _former: str | None) -> Offer:
-        return Offer(self.verdict, None)
+    async def offer_file(self, _part: Any, _former: str | None) -> OfferResult:
+        return OfferResult(self.verdict, None)
 
 
 @pytest.mark.parametrize(

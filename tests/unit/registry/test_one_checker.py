@@ -11,7 +11,7 @@ from asya_crds.flows_file import InvalidFlow, read_texts
 from asya_crds.registry_text import split
 from asya_gateway.registry.row_documents import RowDocuments
 from asya_gateway.registry.tables import TableBuilder
-from asya_operator.domain.registry import YAML, Inputs, Outcome, compute
+from asya_operator.domain.registry import YAML, ComputedRegistry, Inputs, compute
 from asya_schemas.flows import check_flow
 
 
@@ -23,7 +23,7 @@ def text_of(*entries: dict[str, Any]) -> dict[str, str]:
     return {"flows.yaml": yaml.safe_dump({"flows": list(entries)}, sort_keys=False)}
 
 
-def table_of(found: Outcome) -> dict[str, str]:
+def table_of(found: ComputedRegistry) -> dict[str, str]:
     """What a pod serves of the pushed document (by name: the entrypoint)."""
     parts = (found.document.configmap, found.document.resources)
     texts = [jsontext.dumps(part.model_dump(include={"flows", "problems"})) for part in parts]

@@ -40,7 +40,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AuthorizationRequest:
     """A request that can be granted. `scopes` are what the client gets without a login, or what a person is asked
     for."""
 
@@ -77,21 +77,21 @@ class Authorizing:
             raise InvalidRequest("redirect_uri: expected one that the client registered")
         return Target(client, redirect_uri, _state(parameters))
 
-    def read(self, target: Target, parameters: Parameters) -> Request:
+    def read(self, target: Target, parameters: Parameters) -> AuthorizationRequest:
         """Raises an OAuthError that is sent to the target."""
         single = singles(parameters)
         _check_kind(target.client, single)
         if single.get("prompt") == "none" and self.login:
             raise InteractionRequired("a person has to approve each authorization")
         asked = read_scope(single.get("scope"))
-        return Request(
+        return AuthorizationRequest(
             target=target,
             challenge=_challenge(single),
             scopes=asked_of_person(target.client, asked) if self.login else grantable(target.client, asked),
             resource=self._resources.canonical(single.get("resource")),
         )
 
-    async def grant(self, request: Request, person: Person | None = None) -> str:
+    async def grant(self, request: AuthorizationRequest, person: Person | None = None) -> str:
         """The redirect that carries a new code to the client. Raises Unavailable."""
         code = new_secret(CODE_PREFIX)
         await self._grants.keep_code(digest(code), request.approved(person), CODE_SECONDS)

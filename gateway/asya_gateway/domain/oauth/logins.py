@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from asya_gateway.domain.oauth.authorizing import Request, Target
+from asya_gateway.domain.oauth.authorizing import AuthorizationRequest, Target
 from asya_gateway.domain.oauth.clients import Client, ClientKind
 from asya_gateway.domain.oauth.grants import Person
 from asya_gateway.domain.oauth.pkce import challenge_of
@@ -96,7 +96,7 @@ class Upstreams(Protocol):
         """Who has logged in, by the code and the issuer of the answer. Raises AccessDenied, Unavailable."""
 
 
-def as_document(request: Request) -> dict[str, Any]:
+def as_document(request: AuthorizationRequest) -> dict[str, Any]:
     """The request as it is stored. The client and the redirect URI that a person agrees to are these, whatever the
     browser brings back."""
     client = request.target.client
@@ -116,7 +116,7 @@ def as_document(request: Request) -> dict[str, Any]:
     }
 
 
-def from_document(document: Mapping[str, Any]) -> Request:
+def from_document(document: Mapping[str, Any]) -> AuthorizationRequest:
     """The request that was stored."""
     stored = document["client"]
     client = Client(
@@ -127,4 +127,4 @@ def from_document(document: Mapping[str, Any]) -> Request:
         public_id=stored["public_id"],
     )
     target = Target(client, document["redirect_uri"], document["state"])
-    return Request(target, document["challenge"], frozenset(document["scopes"]), document["resource"])
+    return AuthorizationRequest(target, document["challenge"], frozenset(document["scopes"]), document["resource"])

@@ -101,7 +101,7 @@ class AccessTokens(Protocol):
         """The grant's id and the client's key in a token of ours, expired or not; None if it is none of ours."""
 
 
-class Sealing(Protocol):
+class SuccessorSealer(Protocol):
     """Keeps a successor so that only its predecessor opens it."""
 
     def seal(self, token: str, successor: str) -> bytes:

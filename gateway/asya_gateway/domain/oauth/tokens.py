@@ -15,7 +15,7 @@ from asya_gateway.domain.oauth.errors import (
 from asya_gateway.domain.oauth.granting import grantable, included, read_scope
 from asya_gateway.domain.oauth.grants import Grant, Person, RefreshToken
 from asya_gateway.domain.oauth.pkce import challenge_of
-from asya_gateway.domain.oauth.ports import AccessTokens, Ended, GrantStore, NewGrant, People, Proof, Sealing
+from asya_gateway.domain.oauth.ports import AccessTokens, Ended, GrantStore, NewGrant, People, Proof, SuccessorSealer
 from asya_gateway.domain.oauth.redirects import LONGEST_URI
 from asya_gateway.domain.oauth.resources import Resources
 from asya_gateway.domain.oauth.rules import GRACE_SECONDS, OAuthRules
@@ -50,7 +50,7 @@ class Tokens:
         self,
         grants: GrantStore,
         access: AccessTokens,
-        sealing: Sealing,
+        sealing: SuccessorSealer,
         rules: OAuthRules,
         *,
         people: People | None = None,

@@ -182,7 +182,7 @@ class Inbox(Protocol):
         """Remove and return so many of the waiting messages, in their order."""
 
 
-class News:
+class SessionObserver:
     """What a watcher of a session is told of. Calls come from the event loop, one at a time; the default does
     nothing."""
 
@@ -208,7 +208,7 @@ class News:
 class SessionWatch(Protocol):
     """Tells of what other replicas do with a session."""
 
-    def watch(self, session: Session, news: News) -> AbstractContextManager[None]:
+    def watch(self, session: Session, news: SessionObserver) -> AbstractContextManager[None]:
         """Tell of the session while the block runs."""
 
     def tell_resumed(self, session: bytes, request: bytes, holder: str) -> None:

@@ -27,7 +27,7 @@ MOST_URI_BYTES = 64 * 1024
 """Resources that a session may be subscribed to, and the bytes of their URIs together."""
 
 
-class Transport(StrEnum):
+class SessionTransport(StrEnum):
     """How a client is connected."""
 
     HTTP = "http"
@@ -58,7 +58,7 @@ class NewSession:
     the subjects whose revocation ends it."""
 
     key: bytes
-    transport: Transport
+    transport: SessionTransport
     owner: str
     source: str = ""
     revocables: frozenset[str] = frozenset()
@@ -79,7 +79,7 @@ class Session:
     newest standalone stream."""
 
     key: bytes
-    transport: Transport
+    transport: SessionTransport
     owner: str
     revision: str
     capabilities: Mapping[str, Any]

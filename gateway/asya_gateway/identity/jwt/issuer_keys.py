@@ -8,7 +8,7 @@ from collections.abc import Callable
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.identity.jwt.key_set import KeySet, UnusableKeys, read_keys
 from asya_gateway.identity.jwt.locating import Locate
-from asya_gateway.outbound.client import Limits, OutboundClient
+from asya_gateway.outbound.client import ExchangeLimits, OutboundClient
 from asya_gateway.outbound.errors import OutboundError
 from asya_gateway.outbound.permitting import Origin
 
@@ -22,7 +22,7 @@ STALEST = 24 * 3600.0
 """Seconds for which keys are used that could not be fetched again."""
 BETWEEN_FETCHES = 10.0
 """Seconds between two fetches because of tokens, which strangers can make up."""
-LIMITS = Limits(seconds=5.0, bytes=256 * 1024)
+LIMITS = ExchangeLimits(seconds=5.0, bytes=256 * 1024)
 
 
 class IssuerKeys:
@@ -42,7 +42,7 @@ class IssuerKeys:
         clock: Callable[[], float] = time.monotonic,
         refresh: float = REFRESH,
         retry: float = RETRY,
-        limits: Limits = LIMITS,
+        limits: ExchangeLimits = LIMITS,
     ) -> None:
         self._client = client
         self._name = name

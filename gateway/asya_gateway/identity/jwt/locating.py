@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 
 from asya_crds.jsontext import InvalidJSON, loads
 from asya_gateway.identity.jwt.key_set import UnusableKeys
-from asya_gateway.outbound.client import Limits, OutboundClient
+from asya_gateway.outbound.client import ExchangeLimits, OutboundClient
 from asya_gateway.outbound.permitting import Origin
 
 Locate = Callable[[], Awaitable[str]]
 """The URL of the keys. Raises OutboundError, UnusableKeys."""
 
-LIMITS = Limits(seconds=5.0, bytes=256 * 1024)
+LIMITS = ExchangeLimits(seconds=5.0, bytes=256 * 1024)
 _OPENID, _OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 
 

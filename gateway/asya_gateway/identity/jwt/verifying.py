@@ -13,7 +13,7 @@ from asya_gateway.identity.jwt.compact import Compact, looks_like_jwt, take_apar
 from asya_gateway.identity.jwt.key_set import ALGORITHMS, KeySet
 
 
-class Keys(Protocol):
+class IssuerKeySource(Protocol):
     """Where an issuer's keys come from."""
 
     async def current(self) -> KeySet:
@@ -30,7 +30,7 @@ class Issuer:
     alias: str
     url: str
     audiences: Collection[str]
-    keys: Keys
+    keys: IssuerKeySource
 
 
 class IssuersTokens:
@@ -76,7 +76,7 @@ class IssuersTokens:
         return issuer
 
 
-async def _check_signature(parts: Compact, source: Keys) -> None:
+async def _check_signature(parts: Compact, source: IssuerKeySource) -> None:
     """Raises Unauthenticated, with the same message for an unknown key and for a wrong signature, and Unavailable."""
     keys = await source.current()
     good = _is_signed(parts, keys)

@@ -20,7 +20,7 @@ from asya_gateway.protocols.a2a.model import (
     Event,
     Message,
     Role,
-    Send,
+    SendRequest,
     State,
     StatusUpdate,
     TaskView,
@@ -32,7 +32,7 @@ _NAMESPACE = uuid.UUID("5b6a2f0e-6d5c-4a57-9d0b-4b1d2c0f7a11")
 """Of message ids, so that a repeated call gets the same message and its id does not tell the task's."""
 
 
-def reply_mode(request: A2aRequest, served: ServedFlow, send: Send, *, streams: bool) -> ReplyMode | None:
+def reply_mode(request: A2aRequest, served: ServedFlow, send: SendRequest, *, streams: bool) -> ReplyMode | None:
     """What the answer of a message may be instead of a task. None: a task. A client that does not wait gets one, and
     the oldest dialect knows nothing else."""
     exposure = served.flow.a2a

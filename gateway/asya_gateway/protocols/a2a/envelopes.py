@@ -15,7 +15,7 @@ BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 Id = str | int | None
 
 
-class InvalidEnvelope(A2aError):
+class InvalidRpcRequest(A2aError):
     """The value is no request. `id` is the request's, if it could be read."""
 
     def __init__(self, message: str, id: Id = None) -> None:
@@ -24,7 +24,7 @@ class InvalidEnvelope(A2aError):
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class RpcRequest:
     """A request: {jsonrpc, id, method, params}."""
 
     id: Id
@@ -32,25 +32,25 @@ class Envelope:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-def read_envelope(value: Any) -> Envelope:
-    """Raises InvalidEnvelope."""
+def read_envelope(value: Any) -> RpcRequest:
+    """Raises InvalidRpcRequest."""
     if isinstance(value, list):
-        raise InvalidEnvelope("Batches are not supported: expected one request")
+        raise InvalidRpcRequest("Batches are not supported: expected one request")
     if not isinstance(value, dict):
-        raise InvalidEnvelope("expected a JSON-RPC request: an object")
+        raise InvalidRpcRequest("expected a JSON-RPC request: an object")
     id = value.get("id")
     if not _is_id(id):
-        raise InvalidEnvelope(f"id: expected an integer, or a string of at most {LONGEST_ID} characters")
+        raise InvalidRpcRequest(f"id: expected an integer, or a string of at most {LONGEST_ID} characters")
     if value.get("jsonrpc") != "2.0":
-        raise InvalidEnvelope('jsonrpc: expected "2.0"', id)
+        raise InvalidRpcRequest('jsonrpc: expected "2.0"', id)
     method, params = value.get("method"), value.get("params", {})
     if not isinstance(method, str) or not 1 <= len(method) <= LONGEST_METHOD:
-        raise InvalidEnvelope(f"method: expected a string of 1 to {LONGEST_METHOD} characters", id)
+        raise InvalidRpcRequest(f"method: expected a string of 1 to {LONGEST_METHOD} characters", id)
     if params is None:
         params = {}
     if not isinstance(params, dict):
-        raise InvalidEnvelope("params: expected an object", id)
-    return Envelope(id, method, params)
+        raise InvalidRpcRequest("params: expected an object", id)
+    return RpcRequest(id, method, params)
 
 
 def _is_id(id: Any) -> bool:

@@ -8,7 +8,7 @@ from asya_gateway.domain.conversation_lists import ConversationFilter, Listed, P
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.protocols.a2a.contexts import inner_context_id
 from asya_gateway.protocols.a2a.large_contents import written_messages
-from asya_gateway.protocols.a2a.model import Listing, Page, State, TaskView, Verbatim
+from asya_gateway.protocols.a2a.model import ListRequest, Page, State, TaskView, Verbatim
 from asya_gateway.protocols.a2a.outputs import STATES
 from asya_gateway.protocols.a2a.page_tokens import page_token, read_page_token
 from asya_gateway.protocols.a2a.request import A2aRequest
@@ -19,7 +19,7 @@ STATUS_OF = {state: status for status, state in STATES.items()} | {State.REJECTE
 REJECTION_OF = {State.REJECTED: Rejection.ONLY, State.FAILED: Rejection.NONE}
 
 
-async def page(request: A2aRequest, asked: Listing) -> Page:
+async def page(request: A2aRequest, asked: ListRequest) -> Page:
     """The page. Raises InvalidInput for a token that is none of ours, FlowNotFound for an unknown tenant."""
     query = _filter(request, asked)
     total = await request.lists.count(query)
@@ -30,7 +30,7 @@ async def page(request: A2aRequest, asked: Listing) -> Page:
     return Page(views, token, asked.page_size, total)
 
 
-def _filter(request: A2aRequest, asked: Listing) -> ConversationFilter:
+def _filter(request: A2aRequest, asked: ListRequest) -> ConversationFilter:
     names = frozenset({asked.context_id, inner_context_id(request.caller, asked.context_id)})
     return ConversationFilter(
         owner=request.caller.owner,
@@ -45,7 +45,9 @@ def _filter(request: A2aRequest, asked: Listing) -> ConversationFilter:
     )
 
 
-async def _views(request: A2aRequest, asked: Listing, places: Places) -> tuple[tuple[TaskView, ...], Position | None]:
+async def _views(
+    request: A2aRequest, asked: ListRequest, places: Places
+) -> tuple[tuple[TaskView, ...], Position | None]:
     """The views of the first tasks at these places, and where the list continues if not all of them are there, because
     together they are too large."""
     found = await request.lists.contents(
@@ -66,7 +68,9 @@ async def _histories(request: A2aRequest, found: Sequence[Listed]) -> Iterator[t
     return (tuple(islice(written, len(each.messages))) for each in found)
 
 
-async def _view(request: A2aRequest, asked: Listing, each: Listed, history: tuple[Verbatim, ...]) -> TaskView | None:
+async def _view(
+    request: A2aRequest, asked: ListRequest, each: Listed, history: tuple[Verbatim, ...]
+) -> TaskView | None:
     if each.whole:
         return view_of(each.task, each.conversation, history, artifacts=asked.artifacts, disabled=each.disabled)
     try:

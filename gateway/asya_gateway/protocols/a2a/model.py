@@ -187,7 +187,7 @@ class ListPush:
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendRequest:
     """A message for a new task, or for one that waits. `wait`: the answer comes when the task has ended or asks.
     `history_length` limits the messages in the answer, None does not. `client_task_id` is the id that a client of the
     oldest dialect chose itself. `push`: the task's changes are pushed there."""
@@ -215,7 +215,7 @@ DEFAULT_PAGE, LARGEST_PAGE = 50, 100
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListRequest:
     """A request for a page of tasks. `changed_since` is the earliest time of a status; `history_length` limits the
     messages of each task, None does not."""
 

@@ -10,7 +10,14 @@ from asya_gateway.domain.errors import GatewayError, InvalidInput
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.a2a import card_routes
 from asya_gateway.protocols.a2a.dialects.known import V0_3, V1_0, Dialect, named_by, spoken
-from asya_gateway.protocols.a2a.envelopes import Envelope, Id, InvalidEnvelope, before_result, error_text, read_envelope
+from asya_gateway.protocols.a2a.envelopes import (
+    Id,
+    InvalidRpcRequest,
+    RpcRequest,
+    before_result,
+    error_text,
+    read_envelope,
+)
 from asya_gateway.protocols.a2a.errors import INTERNAL, PARSE_ERROR, A2aError
 from asya_gateway.protocols.a2a.extensions import extension_headers
 from asya_gateway.protocols.a2a.http_json import routes as http_json
@@ -21,11 +28,11 @@ from asya_gateway.protocols.a2a.request import OF_SKILL, PATH, A2aRequest, spoke
 from asya_gateway.protocols.http.answers import fixed_json, json_response
 from asya_gateway.protocols.http.bodies import read_json
 from asya_gateway.protocols.http.keys import ADMISSION, LIMITER, SETTINGS
-from asya_gateway.protocols.http.policies import Audience, Group, Policy, add_route, check_need
+from asya_gateway.protocols.http.policies import Audience, Group, RoutePolicy, add_route, check_need
 
 log = logging.getLogger(__name__)
 
-POLICY = Policy(Audience.CALLERS, group=Group.A2A, resource=PATH)
+POLICY = RoutePolicy(Audience.CALLERS, group=Group.A2A, resource=PATH)
 """What a message needs beyond an identity, its operation says (operations.py)."""
 
 
@@ -59,7 +66,7 @@ async def handle(http: web.Request) -> web.StreamResponse:
             http.app[LIMITER].count(http)
         headers = spoken_headers(dialect) | extension_headers(http, request.settings, dialect)
         return await perform(request, operation, envelope.params, _Form.of(id, headers))
-    except InvalidEnvelope as error:
+    except InvalidRpcRequest as error:
         return refusal(http, error, error.id, dialect)
     except A2aError as error:
         return refusal(http, error, id, dialect)
@@ -92,7 +99,7 @@ class _Form:
         return f"{self.before}{event}}}"
 
 
-async def _read(http: web.Request) -> Envelope:
+async def _read(http: web.Request) -> RpcRequest:
     check_media_type(http)
     try:
         value: Any = await read_json(http, http.app[SETTINGS].max_call_bytes)

@@ -26,7 +26,7 @@ from asya_gateway.protocols.a2a.errors import (
     A2aError,
     InvalidParams,
 )
-from asya_gateway.protocols.a2a.model import Message, Named, PartKind, PushConfig, Send, State, Status, TaskView
+from asya_gateway.protocols.a2a.model import Message, Named, PartKind, PushConfig, SendRequest, State, Status, TaskView
 from asya_gateway.protocols.a2a.payloads import (
     QUERY,
     answers_of,
@@ -67,7 +67,7 @@ MOST_BODIES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AcceptedMessage:
     """A message was taken by this task. `conversation` is None if it was not looked at; `begun`: the task is new, and
     not one that was stored earlier under the same key. `view` is a new task as it is stored, if it is shown at once."""
 
@@ -77,7 +77,7 @@ class Taken:
     view: TaskView | None = None
 
 
-async def take(request: A2aRequest, send: Send, *, streams: bool = False) -> Taken:
+async def take(request: A2aRequest, send: SendRequest, *, streams: bool = False) -> AcceptedMessage:
     """Begin a task, or answer one that waits; `streams`: for a stream. Raises A2aError and the domain's errors."""
     task_id = send.message.task_id
     if not task_id and send.client_task_id:
@@ -85,7 +85,9 @@ async def take(request: A2aRequest, send: Send, *, streams: bool = False) -> Tak
     return await (_continued(request, send, task_id) if task_id else _begun(request, send, streams=streams))
 
 
-async def answered(request: A2aRequest, taken: Taken, history_length: int | None, *, waits: bool) -> TaskView | Message:
+async def answered(
+    request: A2aRequest, taken: AcceptedMessage, history_length: int | None, *, waits: bool
+) -> TaskView | Message:
     """The task after the message was taken, or its direct message: at once, or when it has ended or asks, or after the
     longest wait."""
     task = None
@@ -96,7 +98,7 @@ async def answered(request: A2aRequest, taken: Taken, history_length: int | None
     return await shown(request, conversation, await view(request, task, conversation, history_length))
 
 
-async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
+async def _begun(request: A2aRequest, send: SendRequest, *, streams: bool) -> AcceptedMessage:
     served = chosen(request.flows, send, request.caller, request.skill)
     _check_types(send.message, served)
     arguments = await _arguments(request, send.message, served)
@@ -129,13 +131,13 @@ async def _begun(request: A2aRequest, send: Send, *, streams: bool) -> Taken:
         call = call._replace(destination=await _aimed(request, conversation, call, send.push))
     accepted = await request.tasks.accept(call)
     if accepted.task_id != task_id:
-        return Taken(accepted.task_id)
+        return AcceptedMessage(accepted.task_id)
     if call.destination is not None:
         begun(request, call.destination)
     if accepted.created_at is None or reply is not None or (send.wait and not streams) or not has_few_values(text):
-        return Taken(task_id, conversation, begun=True)
+        return AcceptedMessage(task_id, conversation, begun=True)
     view = _new_view(conversation, message, accepted.created_at, send.history_length)
-    return Taken(task_id, conversation, begun=True, view=view)
+    return AcceptedMessage(task_id, conversation, begun=True, view=view)
 
 
 def _new_view(
@@ -207,14 +209,14 @@ def _identity(message: Message) -> Any:
     return {"parts": parts, "task": message.task_id, "context": message.context_id}
 
 
-async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
+async def _continued(request: A2aRequest, send: SendRequest, task_id: str) -> AcceptedMessage:
     task, conversation = await found(request, Named(task_id))
     message = send.message
     if message.context_id and conversation is not None and message.context_id != conversation.context_id:
         raise InvalidParams("message.contextId", "expected the context of the task, or none")
     identity = _identity(message)
     if request.key is not None and await request.tasks.took(task, request.caller, identity, request.key):
-        return Taken(task.id, conversation)
+        return AcceptedMessage(task.id, conversation)
     if task.status.terminal:
         raise A2aError(
             UNSUPPORTED_OPERATION, "The task has ended and takes no more messages", details={"taskId": task_id}
@@ -233,7 +235,7 @@ async def _continued(request: A2aRequest, send: Send, task_id: str) -> Taken:
     async with _registered(request, pushed_to, send.push):
         said = replace(message, task_id=task_id, context_id=pushed_to.context_id)
         await _given(request, said, task, owner, answers, identity)
-    return Taken(task.id, conversation)
+    return AcceptedMessage(task.id, conversation)
 
 
 @asynccontextmanager

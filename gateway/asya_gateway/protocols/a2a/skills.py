@@ -9,13 +9,13 @@ from asya_gateway.domain.flows import FlowRegistry, ServedFlow
 from asya_gateway.domain.identity.access import sees
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.protocols.a2a.errors import INVALID_PARAMS, A2aError
-from asya_gateway.protocols.a2a.model import Send
+from asya_gateway.protocols.a2a.model import SendRequest
 from asya_gateway.protocols.a2a.reading import LONGEST_ID
 
 KEYS = ("skill", "skillId")
 
 
-def chosen(flows: FlowRegistry, send: Send, caller: Caller, path: str = "") -> ServedFlow:
+def chosen(flows: FlowRegistry, send: SendRequest, caller: Caller, path: str = "") -> ServedFlow:
     """The flow of a message that begins a task: by the path, the tenant, the extension's metadata, `skill` or `skillId`
     in the metadata of request or message, or the only one there is. Raises FlowNotFound, Denied, and A2aError that
     lists the skills."""

@@ -12,14 +12,14 @@ from asya_gateway.domain.identity.principals import ANONYMOUS, OPEN, Caller, Pri
 from asya_gateway.protocols.http.callers import CALLER
 from asya_gateway.protocols.http.challenges import Challenges
 from asya_gateway.protocols.http.credentials import API_KEY, AUTHORIZATION, credentials_of
-from asya_gateway.protocols.http.errors import MeshRefused
+from asya_gateway.protocols.http.errors import MeshAccessDenied
 from asya_gateway.protocols.http.guard import host_name, is_loopback
 from asya_gateway.protocols.http.policies import (
     POLICIES,
     Audience,
     Group,
     Policies,
-    Policy,
+    RoutePolicy,
     check_policy,
 )
 from asya_gateway.protocols.http.sources import network_of
@@ -76,7 +76,7 @@ class Admission:
 
     async def admit(self, request: web.Request, policies: Policies) -> None:
         """Note the request's caller (callers.caller_of). Raises Unauthenticated, Denied, AmbiguousCredentials,
-        MeshRefused, Unavailable."""
+        MeshAccessDenied, Unavailable."""
         if self.admit_known(request, policies):
             return
         authenticator = self._authenticator
@@ -101,7 +101,7 @@ class Admission:
                     raise
                 self._let_in(request, principal, policy)
 
-    async def _judged(self, authenticator: Authenticator, request: web.Request, policy: Policy) -> Principal:
+    async def _judged(self, authenticator: Authenticator, request: web.Request, policy: RoutePolicy) -> Principal:
         credentials = credentials_of(request)
         if credentials is not None:
             return await authenticator.authenticate(credentials)
@@ -109,7 +109,7 @@ class Admission:
             raise Unauthenticated(presented=False)
         return ANONYMOUS
 
-    def _let_in(self, request: web.Request, principal: Principal, policy: Policy) -> None:
+    def _let_in(self, request: web.Request, principal: Principal, policy: RoutePolicy) -> None:
         try:
             check_policy(principal, policy.at(request.path) if policy.varies else policy)
         except Unauthenticated as error:
@@ -140,7 +140,7 @@ class Admission:
     def refused(self, error: GatewayError) -> None:
         """Record an error if it refuses its caller something. Whoever turns an error into a response calls this."""
         match error:
-            case Unauthenticated() | AmbiguousCredentials() | MeshRefused() | TooManyRequests():
+            case Unauthenticated() | AmbiguousCredentials() | MeshAccessDenied() | TooManyRequests():
                 reason = error.text
             case Denied():
                 reason = f"{error.code}: {' '.join(error.required)}"
@@ -183,7 +183,7 @@ def _check_local(request: web.Request) -> None:
         and not any(map(_tells_of_a_proxy, request.headers))
     )
     if not local:
-        raise MeshRefused("mesh routes of a closed gateway in mode testing answer programs of this machine only")
+        raise MeshAccessDenied("mesh routes of a closed gateway in mode testing answer programs of this machine only")
 
 
 def _tells_of_a_proxy(name: str) -> bool:

@@ -47,7 +47,7 @@ class BodyTimeout(GatewayError):
     code = "body_timeout"
 
 
-class MeshRefused(GatewayError):
+class MeshAccessDenied(GatewayError):
     """Mesh routes are for programs of this machine, in a process that also serves callers."""
 
     code = "mesh_refused"
@@ -96,7 +96,7 @@ STATUS_OF: dict[type[GatewayError], HTTPStatus] = {
     AmbiguousCredentials: HTTPStatus.BAD_REQUEST,
     Denied: HTTPStatus.FORBIDDEN,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
-    MeshRefused: HTTPStatus.FORBIDDEN,
+    MeshAccessDenied: HTTPStatus.FORBIDDEN,
     OriginRefused: HTTPStatus.FORBIDDEN,
     HostRefused: HTTPStatus.MISDIRECTED_REQUEST,
     BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,

@@ -74,11 +74,11 @@ class HeldRequests:
     def __len__(self) -> int:
         return self._number
 
-    def slot(self, request: web.Request, *, more: int = 0) -> "Slot":
+    def slot(self, request: web.Request, *, more: int = 0) -> "CredentialBoundRequest":
         """Count one more request while the block runs; it holds `more` bytes of its own. Enter it before a call is
         stored, so that a refusal leaves no task behind. Raises StreamsExhausted, TooManyRequests, NoRoom, and
         Unauthenticated if the caller's credential is revoked before the response begins."""
-        return Slot(self, request, Presence(request.get(CALLER)), more)
+        return CredentialBoundRequest(self, request, Presence(request.get(CALLER)), more)
 
     def within(self, request: web.Request, caller: Caller | None, *, more: int = 0) -> "CountedRequest":
         """The same for a request of this caller that is answered within another held one, with which it ends. Raises
@@ -140,7 +140,7 @@ class CountedRequest:
         self._held.give_back(self._name, self._weight)
 
 
-class Slot(CountedRequest):
+class CredentialBoundRequest(CountedRequest):
     """The same for a request that ends with its caller's credential."""
 
     __slots__ = ("_presence",)

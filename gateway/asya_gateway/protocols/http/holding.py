@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 Message = TypeVar("Message")
 
 
-class Channel(Protocol):
+class ClientConnection(Protocol):
     """The connection to the client while its request is open."""
 
     async def notify(self, text: JsonText) -> None:
@@ -31,7 +31,7 @@ class Channel(Protocol):
         long."""
 
 
-class Held(Protocol[Result_co]):
+class HeldRequest(Protocol[Result_co]):
     """A request that will be answered later."""
 
     survives_drain: bool
@@ -40,7 +40,7 @@ class Held(Protocol[Result_co]):
     needs_stream: bool
     """Whether it consists of notifications only, so that a single JSON document cannot answer it."""
 
-    async def run(self, channel: Channel) -> Result_co:
+    async def run(self, channel: ClientConnection) -> Result_co:
         """Send notifications, and return the result at the end. Raises the protocol's and the domain's errors."""
 
     def abandon(self) -> None:
@@ -82,7 +82,7 @@ Settle = Callable[[Awaitable[Result]], Awaitable[Message]]
 """Awaits a held request's result and turns it into the protocol's message. Errors also become messages."""
 
 
-async def hold(held: Held[Result], settle: Settle[Result, Message]) -> Message:
+async def hold(held: HeldRequest[Result], settle: Settle[Result, Message]) -> Message:
     """The answer of a request without notifications."""
     settled = False
     try:
@@ -136,7 +136,7 @@ class Opening:
 
 async def stream(
     http: web.Request,
-    held: Held[Result],
+    held: HeldRequest[Result],
     settle: Settle[Result, Message],
     text: Callable[[Message], JsonText],
     document: Callable[[Message], web.StreamResponse],

@@ -34,7 +34,7 @@ class RpcError(Exception):
         self.data = data
 
 
-class InvalidMessage(RpcError):
+class InvalidRpcMessage(RpcError):
     """The value is not a JSON-RPC message. `id` is the request's, if it could be read."""
 
     def __init__(self, message: str, id: Id | None = None) -> None:
@@ -71,12 +71,12 @@ Message = Request | Notification | Response
 
 
 def parse_message(value: Any) -> Message:
-    """One decoded JSON-RPC message. Raises InvalidMessage."""
+    """One decoded JSON-RPC message. Raises InvalidRpcMessage."""
     if not isinstance(value, dict):
-        raise InvalidMessage("expected a JSON-RPC message: an object")
+        raise InvalidRpcMessage("expected a JSON-RPC message: an object")
     id = read_id(value)
     if value.get("jsonrpc") != "2.0":
-        raise InvalidMessage('jsonrpc: expected "2.0"', id)
+        raise InvalidRpcMessage('jsonrpc: expected "2.0"', id)
     if "method" not in value and ("result" in value or "error" in value):
         member = "result" if "result" in value else "error"
         return Response(id, {member: value[member]})
@@ -85,7 +85,7 @@ def parse_message(value: Any) -> Message:
 
 
 def read_id(value: Mapping[str, Any]) -> Id | None:
-    """The message's id; None if there is none, or if it is null in a response. Raises InvalidMessage."""
+    """The message's id; None if there is none, or if it is null in a response. Raises InvalidRpcMessage."""
     id = value.get("id")
     match id:
         case None if "id" not in value or "method" not in value:
@@ -95,7 +95,7 @@ def read_id(value: Mapping[str, Any]) -> Id | None:
         case int() if not isinstance(id, bool) and -LARGEST_ID <= id < LARGEST_ID:
             return id
         case _:
-            raise InvalidMessage(f"id: expected an integer, or a string of at most {LONGEST_ID} characters")
+            raise InvalidRpcMessage(f"id: expected an integer, or a string of at most {LONGEST_ID} characters")
 
 
 def _required(id: Id | None) -> Id:
@@ -106,14 +106,14 @@ def _required(id: Id | None) -> Id:
 def _method(value: Mapping[str, Any], id: Id | None) -> str:
     method = value.get("method")
     if not isinstance(method, str) or not 1 <= len(method) <= LONGEST_METHOD or not method.isprintable():
-        raise InvalidMessage(f"method: expected a string of 1 to {LONGEST_METHOD} printable characters", id)
+        raise InvalidRpcMessage(f"method: expected a string of 1 to {LONGEST_METHOD} printable characters", id)
     return method
 
 
 def _params(value: Mapping[str, Any], id: Id | None) -> dict[str, Any]:
     params = value.get("params", {})
     if not isinstance(params, dict):
-        raise InvalidMessage("params: expected an object", id)
+        raise InvalidRpcMessage("params: expected an object", id)
     return params
 
 

@@ -19,7 +19,7 @@ TOLD: dict[type[Exception], str] = {
 """What is said of some kinds of requests; all others are MALFORMED."""
 
 
-class Connection(RequestHandler):
+class HttpConnection(RequestHandler):
     """A connection whose malformed requests are answered without quoting them."""
 
     __slots__ = ()
@@ -42,7 +42,7 @@ class Connections(web.Server):
 
     @override
     def __call__(self) -> RequestHandler:
-        return Connection(self, loop=self._loop, **self._kwargs)
+        return HttpConnection(self, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):

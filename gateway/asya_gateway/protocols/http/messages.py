@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from asya_crds.message import Message, mistake_in
+from asya_crds.message import WireMessage, mistake_in
 from asya_gateway.domain.errors import InvalidInput
 from asya_gateway.protocols.http.fields import Body, only_members
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=WireMessage)
 C = TypeVar("C")
 
 

@@ -18,7 +18,7 @@ from asya_crds.status import HopState
 from asya_crds.task_json import STATUS_SCHEMA, MessageListJson, TaskJson, TaskPageJson, UpdateJson
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.answers import json_response
-from asya_gateway.protocols.http.policies import Audience, Policy, add_get
+from asya_gateway.protocols.http.policies import Audience, RoutePolicy, add_get
 
 Json = dict[str, Any]
 Paths = Mapping[str, Json]
@@ -206,7 +206,7 @@ def register(app: web.Application, paths: Paths) -> None:
             document.append(jsontext.dumps(description(routed(app, merged(HEALTH_PATHS, paths)))))
         return json_response(document[0])
 
-    add_get(app, "/openapi.json", openapi, Policy(Audience.CALLERS, resource="/mcp"))
+    add_get(app, "/openapi.json", openapi, RoutePolicy(Audience.CALLERS, resource="/mcp"))
 
 
 def routed(app: web.Application, paths: Paths) -> Paths:

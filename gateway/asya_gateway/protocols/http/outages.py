@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 
 RETRY = 0.5
@@ -15,7 +15,7 @@ RETRY = 0.5
 Found = TypeVar("Found")
 
 
-async def outlasting(work: Callable[[], Awaitable[Found]], channel: Channel, limit: WaitLimit) -> Found:
+async def outlasting(work: Callable[[], Awaitable[Found]], channel: ClientConnection, limit: WaitLimit) -> Found:
     """What `work` returns once the database is there; it may be done more than once. Raises Unavailable if the limit is
     reached first."""
     while True:
@@ -27,7 +27,7 @@ async def outlasting(work: Callable[[], Awaitable[Found]], channel: Channel, lim
             await wait_again(channel, limit)
 
 
-async def wait_again(channel: Channel, limit: WaitLimit) -> None:
+async def wait_again(channel: ClientConnection, limit: WaitLimit) -> None:
     """Let a moment pass, and keep the connection alive."""
     await asyncio.sleep(min(RETRY, limit.tick))
     await channel.quiet()

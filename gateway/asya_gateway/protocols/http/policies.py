@@ -49,7 +49,7 @@ class Audience(Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Policy:
+class RoutePolicy:
     """What one route asks. Compared by identity, because each request asks whether its caller meets one."""
 
     audience: Audience
@@ -64,7 +64,7 @@ class Policy:
     refuse: "Refuse | None" = None
     """Writes the errors that are found before the handler runs; None for the usual form."""
 
-    def at(self, path: str) -> "Policy":
+    def at(self, path: str) -> "RoutePolicy":
         """What it asks of a request for this path."""
         return _at(self, path) if self.varies else self
 
@@ -74,26 +74,26 @@ Refuse = Callable[[web.Request, GatewayError, Mapping[str, str]], web.Response]
 
 
 @lru_cache(maxsize=1024)
-def _at(policy: Policy, path: str) -> Policy:
+def _at(policy: RoutePolicy, path: str) -> RoutePolicy:
     """One policy for each path, because policies are compared by identity."""
     return replace(policy, resource=path, varies=False)
 
 
-PUBLIC = Policy(Audience.EVERYBODY)
-MESH_ONLY = Policy(Audience.PROGRAMS)
+PUBLIC = RoutePolicy(Audience.EVERYBODY)
+MESH_ONLY = RoutePolicy(Audience.PROGRAMS)
 """Routes of actors, sidecars, crew and operator."""
-REST_READ = Policy(Audience.CALLERS, need=Need.READ, resource="/mcp")
+REST_READ = RoutePolicy(Audience.CALLERS, need=Need.READ, resource="/mcp")
 """The REST routes go with `/mcp`: a token for it opens them, too."""
-REST_TASK = Policy(Audience.CALLERS, need=Need.READ, counted=True, resource="/mcp")
-REST_CALL = Policy(Audience.CALLERS, need=Need.CALL, counted=True, resource="/mcp")
-REST_INVOKE = Policy(Audience.CALLERS, need=Need.INVOKE, counted=True, resource="/mcp")
+REST_TASK = RoutePolicy(Audience.CALLERS, need=Need.READ, counted=True, resource="/mcp")
+REST_CALL = RoutePolicy(Audience.CALLERS, need=Need.CALL, counted=True, resource="/mcp")
+REST_INVOKE = RoutePolicy(Audience.CALLERS, need=Need.INVOKE, counted=True, resource="/mcp")
 
-Policies = dict[web.AbstractRoute, Policy]
+Policies = dict[web.AbstractRoute, RoutePolicy]
 POLICIES: AppKey[Policies] = AppKey("POLICIES")
 
 
 def add_route(
-    app: web.Application, method: str, path: str, handler: Callable[..., object] | Handler, policy: Policy
+    app: web.Application, method: str, path: str, handler: Callable[..., object] | Handler, policy: RoutePolicy
 ) -> None:
     """Register a route with its policy. `GET` does not imply `HEAD`."""
     route = app.router.add_route(
@@ -105,7 +105,7 @@ def add_route(
     app[POLICIES][route] = policy
 
 
-def add_get(app: web.Application, path: str, handler: Handler, policy: Policy) -> None:
+def add_get(app: web.Application, path: str, handler: Handler, policy: RoutePolicy) -> None:
     """Register GET and HEAD."""
     add_route(app, "GET", path, handler, policy)
     add_route(app, "HEAD", path, handler, policy)
@@ -132,7 +132,7 @@ def check_need(caller: Caller, need: Need, what: str) -> None:
 
 
 @lru_cache(maxsize=8192)
-def check_policy(principal: Principal, policy: Policy) -> None:
+def check_policy(principal: Principal, policy: RoutePolicy) -> None:
     """Refuse a principal to whom the route is closed, whatever it asks there. What lets one in never changes while the
     principal is remembered, so that it is found out once; refusals are not remembered. Raises Unauthenticated for a
     token of another resource, Denied."""

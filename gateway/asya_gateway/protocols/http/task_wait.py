@@ -9,7 +9,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.task import FlyEvent, Snapshot, Task, TaskUpdate
 from asya_gateway.domain.tasks import Tasks
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.http.outages import wait_again
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 
@@ -49,7 +49,7 @@ class TaskWait:
         self.seen = after
         """The seq of the last entry that was told."""
 
-    async def outcome(self, channel: Channel, limit: WaitLimit) -> Task | None:
+    async def outcome(self, channel: ClientConnection, limit: WaitLimit) -> Task | None:
         """The task once it has ended or, without `to_end`, asks a question; None if the limit is reached first.
 
         The task is not lost while the database is unavailable, so the wait continues instead of making the client call
@@ -66,7 +66,7 @@ class TaskWait:
                 await wait_again(channel, limit)
         return None
 
-    async def _watch(self, channel: Channel, limit: WaitLimit) -> Task | None:
+    async def _watch(self, channel: ClientConnection, limit: WaitLimit) -> Task | None:
         """Without reading the log, for a caller who is not told what is in it."""
         tasks, task_id, caller = self._tasks, self._task_id, self._caller
         with tasks.watch(task_id, caller, payload=self._payload) as watch:
@@ -84,7 +84,7 @@ class TaskWait:
                 if limit.over:
                     return None
 
-    async def _follow(self, channel: Channel, limit: WaitLimit) -> Task | None:
+    async def _follow(self, channel: ClientConnection, limit: WaitLimit) -> Task | None:
         tasks, caller = self._tasks, self._caller
         last, ended = 0, False
         items = tasks.follow(self._task_id, caller, after=self.seen, keepalive=limit.tick, fly=self._live)
@@ -107,7 +107,7 @@ class TaskWait:
     def _is_past(self, task: Task) -> bool:
         return task.pause is not None and task.pause.id == self._past
 
-    async def _pass_on(self, item: Snapshot | TaskUpdate | FlyEvent | None, channel: Channel) -> None:
+    async def _pass_on(self, item: Snapshot | TaskUpdate | FlyEvent | None, channel: ClientConnection) -> None:
         match item:
             case None:
                 await channel.quiet()
@@ -120,7 +120,7 @@ class TaskWait:
             case FlyEvent():
                 await self._tell_or_stay(item, channel)
 
-    async def _tell_or_stay(self, item: TaskUpdate | FlyEvent, channel: Channel) -> None:
+    async def _tell_or_stay(self, item: TaskUpdate | FlyEvent, channel: ClientConnection) -> None:
         """A task that reports often must not look quieter than one that reports nothing."""
         await (channel.quiet() if self._tell is None else self._tell(item))
 

@@ -18,7 +18,7 @@ from asya_gateway.protocols.http.answers import NO_STORE, json_response
 from asya_gateway.protocols.http.challenges import Challenges
 from asya_gateway.protocols.http.errors import NotAcceptable
 from asya_gateway.protocols.http.held_requests import CountedRequest
-from asya_gateway.protocols.http.holding import Held, hold, stream
+from asya_gateway.protocols.http.holding import HeldRequest, hold, stream
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, Id, RpcError, error_text, result_text
 from asya_gateway.protocols.http.keys import BUDGET, HELD
 from asya_gateway.protocols.http.policies import check_need
@@ -36,7 +36,7 @@ CANCELED = "The client canceled its request"
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class FinalResponse:
     """A response message, with its HTTP status and headers for the case that no stream has begun."""
 
     text: JsonText
@@ -48,7 +48,7 @@ class Settled:
     @classmethod
     def failed(
         cls, error: RpcError, id: Id | None, *, stateless: bool, challenges: Challenges | None = None
-    ) -> "Settled":
+    ) -> "FinalResponse":
         """An error response. `challenges` tell a caller that lacks scopes which it needs."""
         headers: dict[str, str] = {}
         if isinstance(error, Unanswerable) and challenges is not None:
@@ -58,21 +58,23 @@ class Settled:
         return cls(error_text(error, id), status_of(error, stateless=stateless), headers, good=False)
 
 
-async def settle(context: RequestContext, work: Awaitable[Result]) -> Settled:
+async def settle(context: RequestContext, work: Awaitable[Result]) -> FinalResponse:
     """Await a result and make it a message. Any error becomes an error message, because a caller without an answer
     would have to call again."""
     settled = await settle_or_hold(context, work)
-    assert isinstance(settled, Settled)  # a Result is never held
+    assert isinstance(settled, FinalResponse)  # a Result is never held
     return settled
 
 
-async def settle_or_hold(context: RequestContext, work: Awaitable[Result | Held[Result]]) -> Settled | Held[Result]:
+async def settle_or_hold(
+    context: RequestContext, work: Awaitable[Result | HeldRequest[Result]]
+) -> FinalResponse | HeldRequest[Result]:
     """The same for a method that may return a held request."""
     try:
         outcome = await work
         if not isinstance(outcome, Result):
             return outcome
-        return Settled(result_text(context.id, outcome.text(context.revision)))
+        return FinalResponse(result_text(context.id, outcome.text(context.revision)))
     except RpcError as error:
         failure = error
     except GatewayError as error:
@@ -84,7 +86,9 @@ async def settle_or_hold(context: RequestContext, work: Awaitable[Result | Held[
     except Exception:
         log.exception("%s failed", context.method)
         failure = HttpRefusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", INTERNAL_ERROR)
-    return Settled.failed(failure, context.id, stateless=context.revision.stateless, challenges=context.challenges)
+    return FinalResponse.failed(
+        failure, context.id, stateless=context.revision.stateless, challenges=context.challenges
+    )
 
 
 async def answer(
@@ -94,7 +98,7 @@ async def answer(
     parameters, so that refusals keep their HTTP status. Raises Unanswerable."""
     with held_slot(http, context):
         outcome = await settle_or_hold(context, permitted(context, method))
-        if isinstance(outcome, Settled):
+        if isinstance(outcome, FinalResponse):
             return respond(outcome, accepted)
         if outcome.needs_stream and not accepted.stream:
             outcome.abandon()
@@ -108,7 +112,7 @@ async def answer(
             return await stream_in(http, context, outcome, accepted)
 
 
-async def begun(context: RequestContext, held: Held[Result]) -> bool:
+async def begun(context: RequestContext, held: HeldRequest[Result]) -> bool:
     """Store the open call of a session. False if it was canceled before it was stored."""
     call, task = context.session, held.task if isinstance(held, OfTask) else None
     if call is None or task is None or call.stored:
@@ -117,7 +121,7 @@ async def begun(context: RequestContext, held: Held[Result]) -> bool:
     return await call.begin(task.id, {"method": context.method, "revision": str(context.revision), **made_of})
 
 
-def canceled(context: RequestContext, held: Held[Result]) -> None:
+def canceled(context: RequestContext, held: HeldRequest[Result]) -> None:
     """End the task of a call that its client canceled before the call was stored: only this process knows it."""
     task = held.task.id if isinstance(held, OfTask) else None
     if task is not None:
@@ -129,7 +133,7 @@ def attended(context: RequestContext) -> AbstractContextManager[None]:
     return nullcontext() if context.session is None else context.session.attended()
 
 
-async def hold_in(context: RequestContext, held: Held[Result]) -> Settled | None:
+async def hold_in(context: RequestContext, held: HeldRequest[Result]) -> FinalResponse | None:
     """The answer of a held request as one document. In a session it can be canceled from any replica; None if it was
     canceled before it was known there."""
     if not await begun(context, held):
@@ -142,7 +146,7 @@ async def hold_in(context: RequestContext, held: Held[Result]) -> Settled | None
 
 
 async def stream_in(
-    http: web.Request, context: RequestContext, held: Held[Result], accepted: AcceptedForms
+    http: web.Request, context: RequestContext, held: HeldRequest[Result], accepted: AcceptedForms
 ) -> web.StreamResponse:
     """The stream of a held request, or its answer alone; in a session with ids, by which it can go on."""
     work, document, call = partial(settle, context), partial(respond, accepted=accepted), context.session
@@ -156,11 +160,11 @@ async def stream_in(
             canceled(context, held)
 
 
-def _text(settled: Settled) -> JsonText:
+def _text(settled: FinalResponse) -> JsonText:
     return settled.text
 
 
-async def permitted(context: RequestContext, method: Method) -> Result | Held[Result]:
+async def permitted(context: RequestContext, method: Method) -> Result | HeldRequest[Result]:
     """Call a method for a caller that has some right to it. Raises Denied, TooManyRequests, and what the
     method raises."""
     check_need(context.caller, NEEDS[context.method], f"method '{context.method}'")
@@ -200,7 +204,7 @@ class _Place:
 _NO_SLOT: AbstractContextManager[None] = nullcontext()
 
 
-def respond(settled: Settled, accepted: AcceptedForms) -> web.Response:
+def respond(settled: FinalResponse, accepted: AcceptedForms) -> web.Response:
     """A response with a single message."""
     if accepted.json or settled.status >= HTTPStatus.MULTIPLE_CHOICES:
         return json_response(settled.text, status=settled.status, headers=settled.headers)
@@ -210,10 +214,10 @@ def respond(settled: Settled, accepted: AcceptedForms) -> web.Response:
 
 def refuse(error: RpcError, id: Id | None, *, stateless: bool, challenges: Challenges | None = None) -> web.Response:
     """The response to a message that is not a valid request, or that its caller may not send."""
-    settled = Settled.failed(error, id, stateless=stateless, challenges=challenges)
+    settled = FinalResponse.failed(error, id, stateless=stateless, challenges=challenges)
     return respond(settled, AcceptedForms(json=True, stream=False))
 
 
-def batch_text(messages: list[Settled]) -> JsonText:
+def batch_text(messages: list[FinalResponse]) -> JsonText:
     """The responses of a batch, in its order."""
     return f"[{','.join(message.text for message in messages)}]"

@@ -11,7 +11,7 @@ from asya_gateway.domain.errors import GatewayError
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.idempotency import IDEMPOTENCY_KEY
 from asya_gateway.protocols.http.jsonrpc import (
-    InvalidMessage,
+    InvalidRpcMessage,
     Notification,
     Request,
     Response,
@@ -19,7 +19,7 @@ from asya_gateway.protocols.http.jsonrpc import (
     parse_message,
 )
 from asya_gateway.protocols.mcp.answering import (
-    Settled,
+    FinalResponse,
     attended,
     batch_text,
     held_slot,
@@ -46,34 +46,34 @@ Notice = Callable[[Notification | Response], Awaitable[None]]
 async def answer_batch(
     http: web.Request, batch: list[Any], accepted: AcceptedForms, context: Context, notice: Notice
 ) -> web.Response:
-    """Answer every message separately and concurrently; 202 if none of them needs a response. Raises InvalidMessage for
-    an empty or oversized batch, and for a key, which would apply to several calls."""
+    """Answer every message separately and concurrently; 202 if none of them needs a response. Raises InvalidRpcMessage
+    for an empty or oversized batch, and for a key, which would apply to several calls."""
     check_batch(batch, http.headers)
     settled = await asyncio.gather(*(_answer_one(http, value, context, notice) for value in batch))
     answers = [each for each in settled if each is not None]
     if not answers:
         return web.Response(status=202)
-    return respond(Settled(batch_text(answers)), accepted)
+    return respond(FinalResponse(batch_text(answers)), accepted)
 
 
 def check_batch(batch: Sequence[Any], headers: Headers) -> None:
-    """Raises InvalidMessage for an empty or oversized batch, and for a key, which would apply to several calls."""
+    """Raises InvalidRpcMessage for an empty or oversized batch, and for a key, which would apply to several calls."""
     if not 1 <= len(batch) <= LARGEST_BATCH:
-        raise InvalidMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
+        raise InvalidRpcMessage(f"expected a batch of 1 to {LARGEST_BATCH} messages")
     if IDEMPOTENCY_KEY in headers:
-        raise InvalidMessage(f"{IDEMPOTENCY_KEY}: expected one message with a key, not a batch")
+        raise InvalidRpcMessage(f"{IDEMPOTENCY_KEY}: expected one message with a key, not a batch")
 
 
-def no_handshake(request: Request) -> InvalidMessage:
+def no_handshake(request: Request) -> InvalidRpcMessage:
     """The refusal of a handshake in a batch (2025-03-26, lifecycle)."""
-    return InvalidMessage("initialize must not be part of a batch", request.id)
+    return InvalidRpcMessage("initialize must not be part of a batch", request.id)
 
 
-async def _answer_one(http: web.Request, value: Any, context_of: Context, notice: Notice) -> Settled | None:
+async def _answer_one(http: web.Request, value: Any, context_of: Context, notice: Notice) -> FinalResponse | None:
     try:
         message = parse_message(value)
-    except InvalidMessage as error:
-        return Settled.failed(error, error.id, stateless=False)
+    except InvalidRpcMessage as error:
+        return FinalResponse.failed(error, error.id, stateless=False)
     if not isinstance(message, Request):
         with suppress(RpcError):
             await notice(message)
@@ -86,17 +86,17 @@ async def _answer_one(http: web.Request, value: Any, context_of: Context, notice
             raise MethodNotFound(shown(message.method))
         context = context_of(message)
     except RpcError as error:
-        return Settled.failed(error, message.id, stateless=False)
+        return FinalResponse.failed(error, message.id, stateless=False)
     try:
         with held_slot(http, context):
             outcome = await settle_or_hold(context, permitted(context, method))
-            if isinstance(outcome, Settled):
+            if isinstance(outcome, FinalResponse):
                 return outcome
             context.drop_arguments()
             with attended(context):
                 return await hold_in(context, outcome)
     except RpcError as error:
-        return Settled.failed(error, message.id, stateless=False)
+        return FinalResponse.failed(error, message.id, stateless=False)
     except GatewayError as error:
         # The other messages of the batch are answered whatever becomes of this one.
-        return Settled.failed(Unanswerable(error), message.id, stateless=False)
+        return FinalResponse.failed(Unanswerable(error), message.id, stateless=False)

@@ -11,7 +11,7 @@ from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.offers import TOOLS, RunOffer
 from asya_gateway.domain.sessions.ports import SessionTask
 from asya_gateway.domain.task import TaskHead
-from asya_gateway.protocols.http.holding import Channel, Held
+from asya_gateway.protocols.http.holding import ClientConnection, HeldRequest
 from asya_gateway.protocols.http.outages import outlasting
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import rendering
@@ -27,14 +27,14 @@ from asya_gateway.protocols.mcp.task_channel import wait_of
 from asya_gateway.protocols.mcp.task_tools import is_task_tool
 from asya_gateway.protocols.mcp.tasks import experimental, extension
 from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
-from asya_gateway.protocols.mcp.tasks.modes import Answer, answer_of
+from asya_gateway.protocols.mcp.tasks.modes import AnswerMode, answer_of
 from asya_gateway.protocols.mcp.tasks.tools import call_task_tool
 from asya_gateway.protocols.mcp.url_elicitation import url_required
 
 SURFACE = "mcp"
 
 
-async def call_tool(context: RequestContext) -> Result | Held[Result]:
+async def call_tool(context: RequestContext) -> Result | HeldRequest[Result]:
     """Ask for what the flow needs before it starts, and submit the call. It is answered with a task, or the returned
     request is held until its task ends.
 
@@ -58,7 +58,7 @@ async def call_tool(context: RequestContext) -> Result | Held[Result]:
         return await _answered(context, served, task_id, wanted, asks)
 
     # As a text, because the annotation of an inner function is evaluated with each call.
-    async def start(gathered: Gathered) -> "Result | Held[Result]":
+    async def start(gathered: Gathered) -> "Result | HeldRequest[Result]":
         payload, caller = gathered.payload, context.caller
         call = Call(served, payload, caller, SURFACE, headers=context.trace, key=gathered.key)
         return await _answered(context, served, await submit(context, call), wanted, asks)
@@ -70,18 +70,18 @@ async def call_tool(context: RequestContext) -> Result | Held[Result]:
 
 
 async def _answered(
-    context: RequestContext, served: ServedFlow, task_id: str, wanted: Answer, asks: TaskAsks | None
-) -> Result | Held[Result]:
+    context: RequestContext, served: ServedFlow, task_id: str, wanted: AnswerMode, asks: TaskAsks | None
+) -> Result | HeldRequest[Result]:
     """The answer of a stored call. Raises Unavailable, which is uncertain."""
-    if wanted in (Answer.RESULT, Answer.RESULT_OR_HANDLE):
-        return HeldCall(context, served, task_id, polled=wanted is Answer.RESULT_OR_HANDLE, asks=asks)
+    if wanted in (AnswerMode.RESULT, AnswerMode.RESULT_OR_HANDLE):
+        return HeldCall(context, served, task_id, polled=wanted is AnswerMode.RESULT_OR_HANDLE, asks=asks)
     try:
         with after_a_write():
             task = await context.tasks.head(task_id, context.caller)
     except asyncio.CancelledError:
         left(context, task_id)
         raise
-    if wanted is Answer.AUGMENTED:
+    if wanted is AnswerMode.AUGMENTED:
         if context.session is not None:
             await context.session.made(SessionTask(task_id, context.progress_token))
         return experimental.created(context, task)
@@ -101,7 +101,7 @@ def _tool_name(params: Mapping[str, Any]) -> str:
     return name
 
 
-async def _repeated(context: RequestContext, name: str, unknown: FlowNotFound) -> Result | Held[Result]:
+async def _repeated(context: RequestContext, name: str, unknown: FlowNotFound) -> Result | HeldRequest[Result]:
     """A call of a tool that is no longer served, but was when the call was accepted: its retry with answers, or a
     repetition under its key. Raises `unknown` if it is none, KeyReused, Unavailable."""
     served, asks, key = ServedFlow.formerly(name), await TaskAsks.of(context), key_of(context)
@@ -148,7 +148,7 @@ async def abandon(context: RequestContext, task_id: str) -> None:
 
 
 class HeldCall:
-    """A tools/call whose task is running. Implements Held. `polled`: its client gets a task of the extension if there
+    """A tools/call whose task is running. Implements HeldRequest. `polled`: its client gets a task of the extension if there
     is no result after the grace; another one is asked by `asks` what the task waits for."""
 
     survives_drain = True
@@ -179,7 +179,7 @@ class HeldCall:
         """What its stream is made of again."""
         return CallOfTask(self._task_id, {"name": self._served.flow.name, "token": self._context.progress_token})
 
-    async def run(self, channel: Channel) -> Result:
+    async def run(self, channel: ClientConnection) -> Result:
         """Follow the task to its end, a question, or the wait's limit. Raises TaskFailed, UrlElicitationRequired."""
         context, flow = self._context, self._served.flow
         wait, channel = wait_of(context, flow, self._task_id, channel, self._asks)
@@ -204,7 +204,7 @@ class HeldCall:
         settings = self._context.settings
         return WaitLimit.within(settings.mcp_task_grace, settings, self._context.draining)
 
-    async def _head(self, channel: Channel, limit: WaitLimit) -> TaskHead:
+    async def _head(self, channel: ClientConnection, limit: WaitLimit) -> TaskHead:
         """The task's row. While the database is unavailable the client waits, since without the handle it would call
         again."""
         context = self._context

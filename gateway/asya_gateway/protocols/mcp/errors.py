@@ -24,7 +24,7 @@ from asya_gateway.protocols.http.errors import (
     STATUS_OF,
     BodyTimeout,
     HostRefused,
-    MeshRefused,
+    MeshAccessDenied,
     NotAcceptable,
     OriginRefused,
     Starting,
@@ -38,7 +38,7 @@ from asya_gateway.protocols.http.jsonrpc import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
-    InvalidMessage,
+    InvalidRpcMessage,
     RpcError,
 )
 from asya_gateway.protocols.mcp.versions import STATELESS, Revision
@@ -73,7 +73,7 @@ CODE_OF: dict[type[GatewayError], int] = {
     AmbiguousCredentials: INVALID_REQUEST,
     Denied: INVALID_REQUEST,
     TooManyRequests: INTERNAL_ERROR,
-    MeshRefused: INVALID_REQUEST,
+    MeshAccessDenied: INVALID_REQUEST,
     OriginRefused: INVALID_REQUEST,
     HostRefused: INVALID_REQUEST,
     BodyTimeout: INVALID_REQUEST,
@@ -187,7 +187,7 @@ def status_of(error: RpcError, *, stateless: bool) -> HTTPStatus:
         return error.status
     if isinstance(error, Unanswerable) and error.status is not None:
         return error.status
-    if isinstance(error, InvalidMessage):
+    if isinstance(error, InvalidRpcMessage):
         return HTTPStatus.BAD_REQUEST
     if not stateless and error.code != PARSE_ERROR:
         return HTTPStatus.OK

@@ -6,12 +6,12 @@ from typing import Any
 
 from asya_gateway.domain.catalog import Catalog, Selection
 from asya_gateway.domain.identity.principals import Caller
-from asya_gateway.domain.offers import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
+from asya_gateway.domain.offers import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, OfferKind
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.topics import Notice
 
-MEMBERS: Mapping[str, tuple[str, tuple[Kind[Any], ...]]] = {
+MEMBERS: Mapping[str, tuple[str, tuple[OfferKind[Any], ...]]] = {
     "toolsListChanged": ("tools/list_changed", (TOOLS,)),
     "promptsListChanged": ("prompts/list_changed", (PROMPTS,)),
     "resourcesListChanged": ("resources/list_changed", (RESOURCES, TEMPLATES)),
@@ -65,7 +65,7 @@ class ListChanges:
         finally:
             leave()
 
-    def _touched(self, kind: Kind[Any]) -> bool:
+    def _touched(self, kind: OfferKind[Any]) -> bool:
         return self._catalog.last_changes[kind].touches(self._caller, self._selection)
 
     async def due(self) -> Sequence[Notice]:

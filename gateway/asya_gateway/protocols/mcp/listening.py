@@ -10,7 +10,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.principals import has_expired
 from asya_gateway.domain.task import JsonText
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.http.wait_limit import TICK
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.list_changes import list_changes
@@ -49,7 +49,7 @@ class Listening:
         self._caller = context.caller
         self._meta = {SUBSCRIPTION_KEY: context.id}
 
-    async def run(self, channel: Channel) -> Result:
+    async def run(self, channel: ClientConnection) -> Result:
         """Acknowledge first ("MUST be the first message"), then notify until the pod closes its port."""
         woken, rights = asyncio.Event(), asyncio.Event()
 
@@ -72,7 +72,7 @@ class Listening:
                 woken.clear()
         return Result({"_meta": self._meta})
 
-    async def _tell(self, channel: Channel) -> bool:
+    async def _tell(self, channel: ClientConnection) -> bool:
         """Send what is due; whether there was something."""
         told = False
         for topic in self._topics:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from asya_gateway.domain.budget import SMALL, Share
-from asya_gateway.domain.offers import Kind, OfferType
+from asya_gateway.domain.offers import OfferKind, OfferType
 from asya_gateway.protocols.mcp.errors import InvalidParams
 from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
@@ -30,7 +30,9 @@ Define = Callable[[OfferType, Revision], dict[str, Any]]
 """An offer in the form of a revision."""
 
 
-async def list_page(context: RequestContext, kind: Kind[OfferType], member: str, define: Define[OfferType]) -> Result:
+async def list_page(
+    context: RequestContext, kind: OfferKind[OfferType], member: str, define: Define[OfferType]
+) -> Result:
     """A page in the order of keys, always the same. Raises NoRoom, InvalidParams for an invalid cursor or a URL that
     names unknown flows only."""
     after = read_cursor(context.params, kind)
@@ -47,13 +49,13 @@ async def list_page(context: RequestContext, kind: Kind[OfferType], member: str,
     return Result(fields, cacheable=True)
 
 
-def cursor_after(kind: Kind[Any], key: str) -> str:
+def cursor_after(kind: OfferKind[Any], key: str) -> str:
     """The opaque cursor of the page of this list that begins after this key. It contains the key, so any replica can
     continue."""
     return f"{kind.value}.{base64.urlsafe_b64encode(key.encode()).decode()}"
 
 
-def read_cursor(params: Mapping[str, Any], kind: Kind[Any]) -> str:
+def read_cursor(params: Mapping[str, Any], kind: OfferKind[Any]) -> str:
     """The key in a cursor of cursor_after, "" without a cursor or for an empty one. Raises InvalidParams, also for the
     cursor of another list: it would begin somewhere, and its client would miss items without a word."""
     cursor = params.get("cursor")

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from asya_gateway.protocols.http.holding import Held
+from asya_gateway.protocols.http.holding import HeldRequest
 from asya_gateway.protocols.http.policies import Need
 from asya_gateway.protocols.mcp import (
     calling,
@@ -19,7 +19,7 @@ from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.tasks import experimental, extension
 
-Method = Callable[[RequestContext], Awaitable[Result | Held[Result]]]
+Method = Callable[[RequestContext], Awaitable[Result | HeldRequest[Result]]]
 """Returns a result, or a held request that will. Raises RpcError and the domain's errors."""
 
 _COMMON: Mapping[str, Method] = {

@@ -7,7 +7,7 @@ from typing import Any
 from asya_crds.status import TaskStatus, UpdateKind
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.http.jsonrpc import notification_text
 from asya_gateway.protocols.mcp.live_text import live_text
 from asya_gateway.protocols.mcp.request_meta import ProgressToken
@@ -86,7 +86,7 @@ class Beating:
     that end a request after such a time (`resetTimeoutOnProgress` in the TypeScript SDK) do not see comments, and take
     neither log messages nor requests of the gateway for progress. Implements Channel."""
 
-    def __init__(self, inner: Channel, progress: Progress, interval: float) -> None:
+    def __init__(self, inner: ClientConnection, progress: Progress, interval: float) -> None:
         self._inner = inner
         self._progress = progress
         self._interval = interval
@@ -117,13 +117,13 @@ class Beating:
 
 
 def beating(
-    channel: Channel,
+    channel: ClientConnection,
     token: ProgressToken | None,
     interval: float,
     *,
     last: float | None = None,
     meta: Mapping[str, Any] | None = None,
-) -> tuple[Channel, Progress | None]:
+) -> tuple[ClientConnection, Progress | None]:
     """The channel of a request, on which `interval` seconds never pass without progress, and its progress, which begins
     above `last`. Without a token they are the channel as it is, and None."""
     if token is None:

@@ -7,7 +7,7 @@ from typing import Any
 from asya_crds.mcp_offers import PromptArgument
 from asya_gateway.domain.offers import PROMPTS, PromptOffer
 from asya_gateway.domain.task import Task
-from asya_gateway.protocols.http.holding import Held
+from asya_gateway.protocols.http.holding import HeldRequest
 from asya_gateway.protocols.mcp.arguments import check_arguments, prompt_arguments, texts_of, typed
 from asya_gateway.protocols.mcp.listing import list_page
 from asya_gateway.protocols.mcp.members import text_member
@@ -24,7 +24,7 @@ async def list_prompts(context: RequestContext) -> Result:
     return await list_page(context, PROMPTS, "prompts", definition)
 
 
-async def get_prompt(context: RequestContext) -> Result | Held[Result]:
+async def get_prompt(context: RequestContext) -> Result | HeldRequest[Result]:
     """Run the flow with the prompt's arguments. Raises FlowNotFound (-32602, as server/prompts requires), Denied,
     InvalidParams, and what run_flow raises."""
     name = text_member(context.params, "name")
@@ -35,7 +35,7 @@ async def get_prompt(context: RequestContext) -> Result | Held[Result]:
     return await run_flow(context, offer.served, typed(flow, texts), partial(_rendered, context))
 
 
-def resumed(context: RequestContext, made_of: Mapping[str, Any], task_id: str) -> Held[Result]:
+def resumed(context: RequestContext, made_of: Mapping[str, Any], task_id: str) -> HeldRequest[Result]:
     """A stored prompts/get whose stream goes on. Its flow may no longer be served."""
     return HeldRun(context, context.flows.table.served(made_of["name"]), task_id, partial(_rendered, context))
 

@@ -9,7 +9,7 @@ from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.offers import RESOURCES, TEMPLATES, ResourceOffer, TaskOffer
 from asya_gateway.domain.task import Task
 from asya_gateway.domain.task_offers import VARIABLE
-from asya_gateway.protocols.http.holding import Held
+from asya_gateway.protocols.http.holding import HeldRequest
 from asya_gateway.protocols.mcp.arguments import typed
 from asya_gateway.protocols.mcp.errors import ResourceNotFound
 from asya_gateway.protocols.mcp.listing import list_page
@@ -36,7 +36,7 @@ async def list_templates(context: RequestContext) -> Result:
     return await list_page(context, TEMPLATES, "resourceTemplates", definition)
 
 
-async def read_resource(context: RequestContext) -> Result | Held[Result]:
+async def read_resource(context: RequestContext) -> Result | HeldRequest[Result]:
     """Run the flow, or read the task. Raises ResourceNotFound, Denied, InvalidParams, and what run_flow raises."""
     uri = text_member(context.params, "uri")
     found = find(context, uri)
@@ -70,12 +70,12 @@ def find_for(
 
 async def _run(
     context: RequestContext, offer: ResourceOffer, values: dict[str, str], uri: str
-) -> Result | Held[Result]:
+) -> Result | HeldRequest[Result]:
     served = offer.served
     return await run_flow(context, served, typed(served.flow, values), _renderer(context, served, uri), {"uri": uri})
 
 
-def resumed(context: RequestContext, made_of: Mapping[str, Any], task_id: str) -> Held[Result]:
+def resumed(context: RequestContext, made_of: Mapping[str, Any], task_id: str) -> HeldRequest[Result]:
     """A stored resources/read whose stream goes on. Its flow may no longer be served."""
     served, uri = context.flows.table.served(made_of["name"]), made_of["uri"]
     return HeldRun(context, served, task_id, _renderer(context, served, uri), made_of={"uri": uri})

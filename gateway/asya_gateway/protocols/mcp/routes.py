@@ -10,7 +10,7 @@ from asya_gateway.protocols.http.bodies import read_json
 from asya_gateway.protocols.http.jsonrpc import (
     PARSE_ERROR,
     Id,
-    InvalidMessage,
+    InvalidRpcMessage,
     Message,
     Notification,
     Request,
@@ -19,7 +19,7 @@ from asya_gateway.protocols.http.jsonrpc import (
     parse_message,
 )
 from asya_gateway.protocols.http.keys import ADMISSION, SETTINGS
-from asya_gateway.protocols.http.policies import Audience, Policy, add_route
+from asya_gateway.protocols.http.policies import Audience, RoutePolicy, add_route
 from asya_gateway.protocols.mcp.answering import answer, refuse
 from asya_gateway.protocols.mcp.errors import InvalidParams, Unanswerable
 from asya_gateway.protocols.mcp.methods import STATELESS_METHODS
@@ -33,9 +33,9 @@ from asya_gateway.protocols.mcp.versions import KNOWN_HANDSHAKE
 PATH = "/mcp"
 SET_PATH = f"{PATH}/{{{SET}}}"
 """A tool set. A token for it opens nothing else, and one for /mcp opens every set (policies.opens)."""
-POLICY = Policy(Audience.CALLERS, resource=PATH)
+POLICY = RoutePolicy(Audience.CALLERS, resource=PATH)
 """What a message needs beyond an identity, its method says (methods.py)."""
-SET_POLICY = Policy(Audience.CALLERS, resource=PATH, varies=True)
+SET_POLICY = RoutePolicy(Audience.CALLERS, resource=PATH, varies=True)
 
 
 def register(app: web.Application) -> None:
@@ -59,7 +59,7 @@ async def handle(http: web.Request) -> web.StreamResponse:
         if isinstance(value, list):
             return await handshake.batch(http, value, accepted)
         message = parse_message(value)
-    except InvalidMessage as error:
+    except InvalidRpcMessage as error:
         return refuse(error, error.id, stateless=_looks_stateless(http))
     except RpcError as error:
         return refuse(error, None, stateless=_looks_stateless(http))
@@ -136,7 +136,7 @@ async def _take_notification(http: web.Request, notification: Notification, *, s
 
 
 async def _take_response(http: web.Request, response: Response) -> web.Response:
-    """The stateless revision has no server requests. Raises InvalidMessage."""
+    """The stateless revision has no server requests. Raises InvalidRpcMessage."""
     if _looks_stateless(http):
-        raise InvalidMessage("expected a request or a notification: this server sends no requests")
+        raise InvalidRpcMessage("expected a request or a notification: this server sends no requests")
     return await handshake.response(http, response)

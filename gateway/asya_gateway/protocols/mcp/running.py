@@ -13,7 +13,7 @@ from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import InvalidArguments, Overloaded
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import JsonText, Task
-from asya_gateway.protocols.http.holding import Channel, Held
+from asya_gateway.protocols.http.holding import ClientConnection, HeldRequest
 from asya_gateway.protocols.http.jsonrpc import INTERNAL_ERROR, RpcError
 from asya_gateway.protocols.http.links import Links
 from asya_gateway.protocols.http.wait_limit import WaitLimit
@@ -49,7 +49,7 @@ async def run_flow(
     payload: dict[str, Any],
     render: Render,
     made_of: Mapping[str, Any] = MappingProxyType({}),
-) -> Result | Held[Result]:
+) -> Result | HeldRequest[Result]:
     """Ask for what the flow needs before it starts, then submit a call of it; the returned request is held until the
     task ends.
 
@@ -73,7 +73,7 @@ async def run_flow(
 
 
 class HeldRun:
-    """A request whose task is running. Implements Held. Its client is asked by `asks` what the task waits for;
+    """A request whose task is running. Implements HeldRequest. Its client is asked by `asks` what the task waits for;
     `made_of` is what its renderer needs to be made again."""
 
     survives_drain = True
@@ -101,7 +101,7 @@ class HeldRun:
         made_of = {"name": self._served.flow.name, "token": self._context.progress_token, **self._made_of}
         return CallOfTask(self._task_id, made_of)
 
-    async def run(self, channel: Channel) -> Result:
+    async def run(self, channel: ClientConnection) -> Result:
         """Follow the task to its end, a question, or the wait's limit. Raises TaskFailed, NotNow, and what the renderer
         raises."""
         context, flow = self._context, self._served.flow

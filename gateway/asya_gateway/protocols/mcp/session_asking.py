@@ -11,7 +11,7 @@ from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, NewServerRequest, ServerRequest
 from asya_gateway.domain.task import Task, TaskHead, TaskUpdate
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.http.outages import RETRY, outlasting, wait_again
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
@@ -27,7 +27,7 @@ Done = TypeVar("Done")
 async def outcome(
     context: RequestContext,
     wait: TaskWait,
-    channel: Channel,
+    channel: ClientConnection,
     limit: WaitLimit,
     meta: Mapping[str, Any] | None = None,
 ) -> Task | None:
@@ -50,7 +50,12 @@ class Question:
     """The open inputs of one pause, asked of one client."""
 
     def __init__(
-        self, context: RequestContext, task: TaskHead, channel: Channel, limit: WaitLimit, meta: Mapping[str, Any]
+        self,
+        context: RequestContext,
+        task: TaskHead,
+        channel: ClientConnection,
+        limit: WaitLimit,
+        meta: Mapping[str, Any],
     ) -> None:
         assert context.session is not None
         self._context = context

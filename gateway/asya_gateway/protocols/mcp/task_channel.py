@@ -1,7 +1,7 @@
 """The wait for the task of a held request, with everything that its client is told meanwhile."""
 
 from asya_crds.flow import Flow
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.http.task_wait import TaskWait, Tell
 from asya_gateway.protocols.mcp.log_messages import LogMessages
 from asya_gateway.protocols.mcp.progress import beating
@@ -11,8 +11,8 @@ from asya_gateway.protocols.mcp.telling import Telling
 
 
 def wait_of(
-    context: RequestContext, flow: Flow, task_id: str, channel: Channel, asks: TaskAsks | None
-) -> tuple[TaskWait, Channel]:
+    context: RequestContext, flow: Flow, task_id: str, channel: ClientConnection, asks: TaskAsks | None
+) -> tuple[TaskWait, ClientConnection]:
     """The wait, and the channel that keeps its client waiting. In a session it begins where the stream broke, and says
     where it stands; in a retry with answers it begins after the question."""
     exposure, session = flow.mcp, context.session

@@ -5,7 +5,7 @@ from asya_crds.offloading import Offload
 from asya_crds.status import UpdateKind
 from asya_gateway.domain.rates import Rates
 from asya_gateway.domain.task import FlyEvent, JsonText, TaskUpdate
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.mcp.live_text import found_text
 from asya_gateway.protocols.mcp.log_messages import LogMessages, is_log
 from asya_gateway.protocols.mcp.progress import Progress
@@ -24,7 +24,7 @@ class Telling:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: ClientConnection,
         offload: Offload,
         progress: Progress | None,
         logs: LogMessages | None = None,

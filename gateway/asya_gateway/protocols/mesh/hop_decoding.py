@@ -22,7 +22,16 @@ from asya_crds.mesh_messages import ClaimMessage, RouteMessage
 from asya_crds.naming import check_own_id
 from asya_crds.status import HopState
 from asya_gateway.domain.errors import InvalidInput, TooLarge
-from asya_gateway.domain.hop_reports import Ack, BeginReport, EndReport, HopLog, PartReport, Send, Success, Unroutable
+from asya_gateway.domain.hop_reports import (
+    Ack,
+    BeginReport,
+    EndReport,
+    HopLog,
+    PartReport,
+    Send,
+    Success,
+    UnroutableRule,
+)
 from asya_gateway.domain.progress import report_key
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, ProgressReport
 from asya_gateway.domain.task import LARGEST_INLINE
@@ -36,14 +45,14 @@ LONGEST_UNROUTABLE = 1e7
 """Most seconds that an envelope waits for a missing queue (four months). A time far beyond cannot be stored."""
 
 
-class Queues(NamedTuple):
+class NamedQueues(NamedTuple):
     """The queues that a request names. `same`: they are mesh's own, so that it can hand envelopes on."""
 
     same: bool
-    unroutable: Unroutable
+    unroutable: UnroutableRule
 
 
-def decode_queues(body: Body, own: tuple[str, str, str]) -> Queues:
+def decode_queues(body: Body, own: tuple[str, str, str]) -> NamedQueues:
     """`queues` of a request; `own` are mesh's (transport, namespace, place). Raises InvalidInput naming the field."""
     named = body.get("queues")
     if not isinstance(named, dict):
@@ -54,7 +63,7 @@ def decode_queues(body: Body, own: tuple[str, str, str]) -> Queues:
         raise InvalidInput(error.message, field=f"queues.{error.field}") from None
     seconds = min(said.unroutable_seconds, LONGEST_UNROUTABLE)
     same = (said.transport, said.namespace, said.place) == own
-    return Queues(same, Unroutable(seconds, said.sink, said.sump))
+    return NamedQueues(same, UnroutableRule(seconds, said.sink, said.sump))
 
 
 def decode_begin(body: Body) -> BeginReport:
@@ -92,7 +101,7 @@ def decode_alive(body: Body) -> ProgressReport:
     )
 
 
-def decode_end(body: Body, queues: Queues, most_bytes: int, *, large: bool) -> EndReport:
+def decode_end(body: Body, queues: NamedQueues, most_bytes: int, *, large: bool) -> EndReport:
     """`large`: whether the request has more than `most_bytes`. Raises InvalidInput naming the field, TooLarge if its
     envelopes are too many or have more than `most_bytes`."""
     _check_size(body.get("sends"), most_bytes, judged=large)

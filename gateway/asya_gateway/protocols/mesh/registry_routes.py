@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from asya_crds import jsontext, large_json
 from asya_crds.mesh_messages import OkAnswer
-from asya_crds.message import Message
+from asya_crds.message import WireMessage
 from asya_crds.mistakes import dotted, explain
 from asya_crds.naming import MAX_ID_LENGTH
 from asya_crds.registry_document import RegistryPush
@@ -20,7 +20,6 @@ from asya_crds.registry_messages import (
     AnnounceMessage,
     HeartbeatAnswer,
     HeartbeatMessage,
-    KeptFlow,
     PodMessage,
     PushAnswer,
     RegistryAnswer,
@@ -91,7 +90,7 @@ def _pushed(report: PushReport) -> JsonText:
         changed=report.changed,
         flows=report.flows,
         problems=list(report.problems),
-        kept=[KeptFlow.saying(name=each.name, source=each.source) for each in report.kept],
+        kept=list(report.kept),
     )
     return jsontext.dumps_by_parts(answer.whole())
 
@@ -134,7 +133,7 @@ def _pod(pod: PodState) -> PodMessage:
     return PodMessage.saying(name=pod.name, mode=pod.mode, generation=pod.generation, heartbeat_age=age)
 
 
-def _answer(said: Message) -> web.Response:
+def _answer(said: WireMessage) -> web.Response:
     return json_response(jsontext.dumps(said.whole()))
 
 

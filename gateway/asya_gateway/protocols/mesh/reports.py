@@ -26,7 +26,7 @@ from asya_gateway.protocols.http.keys import SETTINGS, TASKS
 from asya_gateway.protocols.http.rendering import with_verbatim
 from asya_gateway.protocols.mesh.hop_decoding import (
     BESIDE,
-    Queues,
+    NamedQueues,
     decode_alive,
     decode_begin,
     decode_end,
@@ -90,7 +90,7 @@ class Reports:
 class _Taking:
     """Passes the reports of a request to the domain."""
 
-    def __init__(self, tasks: Tasks, queues: Queues, most_bytes: int, *, large: bool) -> None:
+    def __init__(self, tasks: Tasks, queues: NamedQueues, most_bytes: int, *, large: bool) -> None:
         self._tasks = tasks
         self._queues = queues
         self._most_bytes = most_bytes

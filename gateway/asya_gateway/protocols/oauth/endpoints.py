@@ -9,7 +9,7 @@ from asya_crds import jsontext
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Unavailable
 from asya_gateway.domain.identity.audit import NO_AUDIT, Audit
 from asya_gateway.domain.identity.faults import TooManyRequests
-from asya_gateway.domain.oauth.authorizing import Authorizing, Request
+from asya_gateway.domain.oauth.authorizing import AuthorizationRequest, Authorizing
 from asya_gateway.domain.oauth.clients import CODE_GRANT, CREDENTIALS_GRANT, REFRESH_GRANT
 from asya_gateway.domain.oauth.errors import (
     InvalidClient,
@@ -34,7 +34,7 @@ from asya_gateway.telemetry.context import current_source
 LARGEST_REGISTRATION = 64 * 1024
 REGISTRATION_DEPTH = 16
 
-Begin = Callable[[web.Request, Request], Awaitable[web.StreamResponse]]
+Begin = Callable[[web.Request, AuthorizationRequest], Awaitable[web.StreamResponse]]
 """Sends the person of an authorization request to log in."""
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from asya_gateway.domain.errors import GatewayError
-from asya_gateway.domain.oauth.authorizing import Authorizing, Request
+from asya_gateway.domain.oauth.authorizing import AuthorizationRequest, Authorizing
 from asya_gateway.domain.oauth.clients import Client, ClientKind
 from asya_gateway.domain.oauth.errors import AccessDenied, InvalidRequest, OAuthError
 from asya_gateway.domain.oauth.granting import included
@@ -52,7 +52,7 @@ class LoginRoutes:
         self._authorizing, self._upstream, self._logins = authorizing, upstream, logins
         self._people, self._rates, self._issuer = people, rates, issuer
 
-    async def begin(self, request: web.Request, asked: Request) -> web.StreamResponse:
+    async def begin(self, request: web.Request, asked: AuthorizationRequest) -> web.StreamResponse:
         """Send the person to log in. Raises Unavailable."""
         cookie = _cookie_of(request) or random.token_urlsafe(32)
         login = LoginSecrets(cookie, random.token_urlsafe(32))
@@ -100,7 +100,7 @@ class LoginRoutes:
             return page_of(error)
 
     async def _identified(
-        self, asked: Request, login: LoginSecrets, parameters: Mapping[str, list[str]]
+        self, asked: AuthorizationRequest, login: LoginSecrets, parameters: Mapping[str, list[str]]
     ) -> web.StreamResponse:
         if "error" in parameters:
             raise AccessDenied("the person did not log in")
@@ -115,7 +115,7 @@ class LoginRoutes:
             raise AccessDenied("the login was completed already")
         return self._question(asked, person, login)
 
-    def _question(self, asked: Request, person: Person, login: LoginSecrets) -> web.Response:
+    def _question(self, asked: AuthorizationRequest, person: Person, login: LoginSecrets) -> web.Response:
         uri = asked.target.redirect_uri
         return consent_page(
             action=self._issuer + CONSENT,

@@ -13,7 +13,7 @@ MOST_KNOWN = 50_000
 Look = Callable[[Iterable[str] | None], None]
 
 
-class Announcing:
+class DestinationAnnouncements:
     """Tells all processes which tasks have got a destination, and tells this one's host of the growth of their logs.
     Most tasks have none, so the rings of all others cost nothing."""
 

@@ -7,7 +7,7 @@ import asyncpg
 
 from asya_crds import jsontext
 from asya_gateway.domain.destinations import MOST_PER_OWNER, MOST_PER_TASK, REVOKED, Destination, Put
-from asya_gateway.storage.channels.announcing import Announcing
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.database import AnyConnection, Database
 from asya_gateway.storage.removing import in_chunks
 
@@ -84,7 +84,7 @@ SELECT FROM found
 class PostgresDestinations:
     """Implements the domain's Destinations."""
 
-    def __init__(self, database: Database, announcing: Announcing) -> None:
+    def __init__(self, database: Database, announcing: DestinationAnnouncements) -> None:
         self._database = database
         self._announcing = announcing
 

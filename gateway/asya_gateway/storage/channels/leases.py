@@ -6,11 +6,11 @@ from itertools import count
 from typing import Any
 
 from asya_gateway.domain.budget import Budget
-from asya_gateway.domain.destinations import Busy, Lagging, LogPage, Settled
+from asya_gateway.domain.destinations import DeliveryCapacity, DeliveryProgress, Lagging, LogPage
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.keys import SUBJECT_PREFIX
 from asya_gateway.storage.channels import open_pages
-from asya_gateway.storage.channels.announcing import MOST_KNOWN, Announcing
+from asya_gateway.storage.channels.announcing import MOST_KNOWN, DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import COLUMNS, destination_of
 from asya_gateway.storage.channels.lag import LagMeter
 from asya_gateway.storage.channels.open_pages import open_page
@@ -122,7 +122,7 @@ class PostgresDeliveries:
     def __init__(
         self,
         database: Database,
-        announcing: Announcing,
+        announcing: DestinationAnnouncements,
         *,
         channels: Sequence[str],
         per_host: int,
@@ -141,7 +141,7 @@ class PostgresDeliveries:
         self._place: object = None
         """The time behind which the next poll goes on; None at the beginning."""
         self._lag = LagMeter(database)
-        self._settles = Coalescer[Settled, bool](
+        self._settles = Coalescer[DeliveryProgress, bool](
             "deliveries", self._flush, key=lambda each: each.key, size=lambda _: 128, limits=limits, budget=budget
         )
 
@@ -151,13 +151,13 @@ class PostgresDeliveries:
         try:
             rows = await self._database.fetch(_OPEN, self._channels)
             # A session plans these once, which takes longer than delivering does.
-            await self.lease((), Busy(), 1)
+            await self.lease((), DeliveryCapacity(), 1)
             await self.pages(())
         except Unavailable:
             return
         self._announcing.known([row["task_id"] for row in rows])
 
-    async def lease(self, task_ids: Iterable[str] | None, busy: Busy, most: int) -> Sequence[Lagging]:
+    async def lease(self, task_ids: Iterable[str] | None, busy: DeliveryCapacity, most: int) -> Sequence[Lagging]:
         # Each call's lease is of its own, so that what an earlier one still delivers, as to a URL that was replaced,
         # records nothing in this one.
         lease = f"{self._process}.{next(self._lease_numbers)}"
@@ -166,7 +166,7 @@ class PostgresDeliveries:
         rows = await self._hot.fetch(_LEASE_THESE, sorted(set(task_ids)), *self._terms(busy, most, lease))
         return self._leased(rows, lease)
 
-    async def _poll(self, busy: Busy, most: int, lease: str) -> Sequence[Lagging]:
+    async def _poll(self, busy: DeliveryCapacity, most: int, lease: str) -> Sequence[Lagging]:
         """Looks at some pages of all that is open; the next poll goes on behind them. What hosts and owners may not get
         now is found the next time round."""
         found: list[Lagging] = []
@@ -189,7 +189,7 @@ class PostgresDeliveries:
                 break
         return found
 
-    def _terms(self, busy: Busy, most: int, lease: str) -> tuple[Any, ...]:
+    def _terms(self, busy: DeliveryCapacity, most: int, lease: str) -> tuple[Any, ...]:
         return (
             list(busy.hosts),
             list(busy.hosts.values()),
@@ -206,7 +206,7 @@ class PostgresDeliveries:
         self._announcing.known([row["task_id"] for row in rows])
         return [_lagging(row, lease) for row in rows]
 
-    async def settle(self, settled: Settled) -> bool:
+    async def settle(self, settled: DeliveryProgress) -> bool:
         return await self._settles.submit(settled)
 
     async def pages(self, cursors: Sequence[tuple[str, int]]) -> Sequence[LogPage]:
@@ -229,13 +229,13 @@ class PostgresDeliveries:
     async def lag(self) -> tuple[int, float]:
         return await self._lag.measure()
 
-    async def _flush(self, settled: Sequence[Settled]) -> Sequence[bool]:
+    async def _flush(self, settled: Sequence[DeliveryProgress]) -> Sequence[bool]:
         rows = await within(self._longest, self._hot.fetch(_SETTLE, *_columns(settled)), write=True)
         held = {(row["task_id"], row["channel"], row["name"]) for row in rows}
         return [each.key in held for each in settled]
 
 
-def _columns(settled: Sequence[Settled]) -> list[list[Any]]:
+def _columns(settled: Sequence[DeliveryProgress]) -> list[list[Any]]:
     return [
         *(list(part) for part in zip(*(each.key for each in settled), strict=True)),
         [each.delivered_seq for each in settled],

@@ -9,7 +9,7 @@ from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.task import Task, TaskHead
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.newborn import Newborn
-from asya_gateway.storage.log.rounds import Rounds
+from asya_gateway.storage.log.rounds import ReadRounds
 from asya_gateway.storage.log.waiter import Waiter
 from asya_gateway.storage.tasks.outcomes import Awaited, NotFound, Outcome, outcomes
 
@@ -17,7 +17,7 @@ READ_AT_ONCE = 64
 """Most tasks of one statement, whose bodies are in memory at the same time."""
 
 
-class Watch:
+class TaskEndWatch:
     """One caller who waits for one task. Implements the domain's EndWatch."""
 
     def __init__(self, task_id: str, owner: OwnerScope, payload: bool, known: bool) -> None:
@@ -60,8 +60,8 @@ class Ends:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._watches: dict[str, set[Watch]] = defaultdict(set)
-        self._rounds = Rounds("ends", self._read)
+        self._watches: dict[str, set[TaskEndWatch]] = defaultdict(set)
+        self._rounds = ReadRounds("ends", self._read)
         self.start, self.stop = self._rounds.start, self._rounds.stop
         self.newborn = Newborn()
 
@@ -82,10 +82,10 @@ class Ends:
         self._rounds.look_at_all()
 
     @contextlib.contextmanager
-    def watch(self, task_id: str, owner: OwnerScope, payload: bool) -> Iterator[Watch]:
+    def watch(self, task_id: str, owner: OwnerScope, payload: bool) -> Iterator[TaskEndWatch]:
         """Wait for a task while the block runs."""
         known = self.newborn.take(task_id, owner)
-        watch = Watch(task_id, owner, payload, known)
+        watch = TaskEndWatch(task_id, owner, payload, known)
         self._watches[task_id].add(watch)
         if not known:
             self._rounds.look_at([task_id])
@@ -103,7 +103,7 @@ class Ends:
         for start in range(0, len(hungry), READ_AT_ONCE):
             await self._read_some(hungry[start : start + READ_AT_ONCE])
 
-    async def _read_some(self, watches: Sequence[Watch]) -> None:
+    async def _read_some(self, watches: Sequence[TaskEndWatch]) -> None:
         found = await outcomes(self._database, [watch.awaited for watch in watches])
         for watch, outcome in zip(watches, found, strict=True):
             watch.take(outcome)

@@ -12,10 +12,10 @@ from asya_gateway.domain.ports import NewTask
 from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
-from asya_gateway.storage.log.ends import Ends, Watch
+from asya_gateway.storage.log.ends import Ends, TaskEndWatch
 from asya_gateway.storage.log.fly import FlyReceiver
 from asya_gateway.storage.log.held_events import HeldEvents
-from asya_gateway.storage.log.rounds import Rounds
+from asya_gateway.storage.log.rounds import ReadRounds
 from asya_gateway.storage.log.waiter import Waiter
 from asya_gateway.storage.tasks.growing import GROWN_BYTES, grown
 
@@ -191,7 +191,7 @@ class LogFeed:
         self._bell = bell
         self._fly = fly
         self._followers: dict[str, set[Follower]] = defaultdict(set)
-        self._rounds = Rounds("log feed", self._read)
+        self._rounds = ReadRounds("log feed", self._read)
         self._ends = Ends(database)
         self._unsubscribe: Callable[[], None] | None = None
         self.fly_dropped = 0
@@ -242,7 +242,7 @@ class LogFeed:
         if not group:
             del self._followers[follower.task_id]
 
-    def watch(self, task_id: str, *, owner: OwnerScope, payload: bool) -> AbstractContextManager[Watch]:
+    def watch(self, task_id: str, *, owner: OwnerScope, payload: bool) -> AbstractContextManager[TaskEndWatch]:
         """Wait for the end of a task, or for its question."""
         self._listen()
         return self._ends.watch(task_id, owner, payload)

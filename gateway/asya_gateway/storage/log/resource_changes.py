@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
-from asya_gateway.storage.log.rounds import Rounds
+from asya_gateway.storage.log.rounds import ReadRounds
 from asya_gateway.storage.removing import in_chunks
 
 CHANNEL = "asya_resources"
@@ -42,7 +42,7 @@ class PostgresResourceChanges:
         self._watchers: dict[str, list[Changed]] = defaultdict(list)
         self._known: dict[str, State] = {}
         """What was last read of each watched resource; () for one without a row."""
-        self._rounds = Rounds("resource changes", self._read)
+        self._rounds = ReadRounds("resource changes", self._read)
         self._unsubscribe: Callable[[], None] | None = None
         self.start, self.stop = self._rounds.start, self._rounds.stop
         bell.on_connect(self._rounds.look_at_all)

@@ -10,7 +10,7 @@ from asya_gateway.domain.polling import POLL_EVERY
 log = logging.getLogger(__name__)
 
 
-class Rounds:
+class ReadRounds:
     """Calls `read` with the ids that were named since the last round began, or with None for everything: at least once
     in POLL_EVERY seconds. A round begins at once if none is under way, so that a quiet reader waits for nothing and a
     busy one reads much at a time."""

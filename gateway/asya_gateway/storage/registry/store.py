@@ -15,10 +15,10 @@ from asya_gateway.domain.registry import (
     POD_PATIENCE,
     SERVING_MODES,
     FileVerdict,
-    News,
-    Offer,
+    OfferResult,
     PodState,
     Pushed,
+    RegistryNotification,
     RegistryRow,
     RegistryState,
     judge_file,
@@ -112,9 +112,9 @@ class PostgresRegistry:
     def __init__(self, database: Database, bell: Bell, offload: Offload) -> None:
         self._database, self._offload = database, offload
         self._bell = bell
-        self._listeners: list[Callable[[News], None]] = []
+        self._listeners: list[Callable[[RegistryNotification], None]] = []
         self._unsubscribe: Callable[[], None] | None = None
-        bell.on_connect(lambda: self._tell(tuple(News)))
+        bell.on_connect(lambda: self._tell(tuple(RegistryNotification)))
 
     async def read(self) -> RegistryRow:
         """The whole row."""
@@ -134,7 +134,7 @@ class PostgresRegistry:
             await connection.execute(_HEARTBEAT, push.epoch)
             pushed = await _replace(connection, row, push.configmap, push.resources, self._offload)
         if pushed.changed:
-            self._bell.ring(CHANNEL, [News.CHANGED])
+            self._bell.ring(CHANNEL, [RegistryNotification.CHANGED])
         return pushed
 
     async def heartbeat(self, epoch: int) -> int:
@@ -145,7 +145,7 @@ class PostgresRegistry:
             raise Conflict("another leader announced itself in the meantime", field="epoch")
         return int(generation)
 
-    async def offer_file(self, part: ConfigMapPart, former: str | None) -> Offer:
+    async def offer_file(self, part: ConfigMapPart, former: str | None) -> OfferResult:
         """Judge and write under the row's lock, so that the second of two pods with the same text finds it stored.
 
         Every pod offers every few seconds and most offers are refused, so the lock is taken only if the offer may be
@@ -160,7 +160,7 @@ class PostgresRegistry:
                 if offer.verdict is FileVerdict.TAKEN:
                     await _replace(connection, await _row(connection, _READ), part, None, self._offload)
         if offer.verdict is FileVerdict.TAKEN:
-            self._bell.ring(CHANNEL, [News.CHANGED])
+            self._bell.ring(CHANNEL, [RegistryNotification.CHANGED])
         return offer
 
     async def beat(self, pod: str, mode: str, generation: int, *, is_open: bool) -> int:
@@ -172,7 +172,7 @@ class PostgresRegistry:
         """Delete the pod's row, and old rows of killed pods."""
         await self._database.execute("DELETE FROM gateway_pods WHERE name = $1", pod)
         await self._database.execute(_FORGET)
-        self._bell.ring(CHANNEL, [News.SERVED])
+        self._bell.ring(CHANNEL, [RegistryNotification.SERVED])
 
     async def state(self) -> RegistryState:
         """The generation, the epoch and the live pods."""
@@ -188,11 +188,11 @@ class PostgresRegistry:
             pods=tuple(PodState(**pod) for pod in pods),
         )
 
-    async def ring(self, news: News) -> None:
+    async def ring(self, news: RegistryNotification) -> None:
         """Notify at once, and return after the database has confirmed it."""
         await self._database.execute("SELECT pg_notify($1, $2)", CHANNEL, news.value)
 
-    def listen(self, heard: Callable[[News], None]) -> Callable[[], None]:
+    def listen(self, heard: Callable[[RegistryNotification], None]) -> Callable[[], None]:
         """Subscribe. The process listens to the channel as long as it has subscribers."""
         self._listeners.append(heard)
         if self._unsubscribe is None:
@@ -207,16 +207,16 @@ class PostgresRegistry:
         return leave
 
     def _heard(self, payload: str) -> None:
-        known = set(News)
-        self._tell([News(word) for word in payload.split("\n") if word in known])
+        known = set(RegistryNotification)
+        self._tell([RegistryNotification(word) for word in payload.split("\n") if word in known])
 
-    def _tell(self, news: Sequence[News]) -> None:
+    def _tell(self, news: Sequence[RegistryNotification]) -> None:
         for each in news:
             for listener in tuple(self._listeners):
                 listener(each)
 
 
-def _judge(part: ConfigMapPart, former: str | None, found: asyncpg.Record | None) -> Offer:
+def _judge(part: ConfigMapPart, former: str | None, found: asyncpg.Record | None) -> OfferResult:
     assert found is not None
     assert part.hash is not None
     verdict = judge_file(
@@ -226,7 +226,7 @@ def _judge(part: ConfigMapPart, former: str | None, found: asyncpg.Record | None
         superseded=found["superseded_hashes"],
         operator_age=found["operator_age"],
     )
-    return Offer(verdict, found["configmap_hash"])
+    return OfferResult(verdict, found["configmap_hash"])
 
 
 async def _row(connection: asyncpg.pool.PoolConnectionProxy, sql: str) -> RegistryRow:

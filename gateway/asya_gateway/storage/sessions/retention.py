@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from asya_gateway.domain.sessions.session import HELD_SECONDS, IDLE_SECONDS, Transport
+from asya_gateway.domain.sessions.session import HELD_SECONDS, IDLE_SECONDS, SessionTransport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.removing import in_chunks
 from asya_gateway.storage.sessions.requests import BYTES, KEPT, LEFT_FOR, MOST_LOGGED, MOST_LOGGED_BYTES, OPEN_FOR
@@ -22,7 +22,7 @@ DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
 
 _STREAMS_GONE = f"""
 DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(
-    SELECT key FROM mcp_sessions WHERE transport = '{Transport.SSE}' AND used_at < now() - $1::interval
+    SELECT key FROM mcp_sessions WHERE transport = '{SessionTransport.SSE}' AND used_at < now() - $1::interval
     LIMIT $2 FOR UPDATE SKIP LOCKED
 ))
 """

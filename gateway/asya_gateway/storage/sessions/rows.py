@@ -11,7 +11,7 @@ from asya_gateway.domain.sessions.session import (
     IDLE_SECONDS,
     TOUCH_SECONDS,
     Session,
-    Transport,
+    SessionTransport,
 )
 from asya_gateway.domain.weighed import WeighedCache, weight_of
 
@@ -19,9 +19,9 @@ from asya_gateway.domain.weighed import WeighedCache, weight_of
 _NEW = "version IS DISTINCT FROM ($2::bigint[])[array_position($1::bytea[], key)]"
 COLUMNS = f"""key, transport, owner, revision, log_level, version, stream,
     CASE WHEN {_NEW} THEN capabilities::text END AS capabilities, CASE WHEN {_NEW} THEN uris END AS uris"""
-_IDLE = f"CASE transport WHEN '{Transport.SSE}' THEN {HELD_SECONDS:.0f} ELSE {IDLE_SECONDS:.0f} END"
+_IDLE = f"CASE transport WHEN '{SessionTransport.SSE}' THEN {HELD_SECONDS:.0f} ELSE {IDLE_SECONDS:.0f} END"
 LIVING = f"used_at > clock_timestamp() - {_IDLE} * interval '1 second'"
-_OLD = f"CASE transport WHEN '{Transport.SSE}' THEN {HOLD_SECONDS:.0f} ELSE {TOUCH_SECONDS:.0f} END"
+_OLD = f"CASE transport WHEN '{SessionTransport.SSE}' THEN {HOLD_SECONDS:.0f} ELSE {TOUCH_SECONDS:.0f} END"
 RUSTY = f"used_at < clock_timestamp() - {_OLD} * interval '1 second'"
 """Whether a use has to be noted again."""
 
@@ -54,7 +54,7 @@ def _decoded(row: Any) -> Session:
     capabilities, uris = jsontext.loads(row["capabilities"]), tuple(row["uris"])
     return Session(
         key=row["key"],
-        transport=Transport(row["transport"]),
+        transport=SessionTransport(row["transport"]),
         owner=row["owner"],
         revision=row["revision"],
         capabilities=capabilities,

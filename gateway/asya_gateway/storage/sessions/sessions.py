@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from asya_crds import jsontext
 from asya_gateway.domain.budget import Budget
-from asya_gateway.domain.sessions.session import MOST_URI_BYTES, MOST_URIS, NewSession, Session, Transport
+from asya_gateway.domain.sessions.session import MOST_URI_BYTES, MOST_URIS, NewSession, Session, SessionTransport
 from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.storage.coalescer import Coalescer, Limits
 from asya_gateway.storage.database import Database
@@ -196,7 +196,7 @@ class PostgresSessions:
         before = dict(zip(wanted, known, strict=True))
         found = {row["key"]: self._decoding.session(row, before[row["key"]]) for row in rows}
         used = [row["key"] for row in rows if row["rusty"]]
-        used = [key for key in used if holding or found[key].transport is Transport.HTTP]
+        used = [key for key in used if holding or found[key].transport is SessionTransport.HTTP]
         if used:
             await self._database.execute(_TOUCH, used)
         return found

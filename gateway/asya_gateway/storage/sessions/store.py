@@ -16,7 +16,7 @@ from asya_gateway.storage.sessions.requests import PostgresServerRequests
 from asya_gateway.storage.sessions.retention import SessionRetention
 from asya_gateway.storage.sessions.sessions import PostgresSessions
 from asya_gateway.storage.sessions.tasks import PostgresSessionTasks
-from asya_gateway.storage.sessions.watch import Watch
+from asya_gateway.storage.sessions.watch import PollingSessionWatch
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class PostgresSessionParts:
         self.requests = PostgresServerRequests(database, self._ring)
         self.inbox = PostgresInbox(database, self._ring)
         self.tasks = PostgresSessionTasks(database, self._ring)
-        self.watch = Watch(bell, self.sessions.read)
+        self.watch = PollingSessionWatch(bell, self.sessions.read)
         self._ending: set[asyncio.Task[None]] = set()
         self.retention = SessionRetention(database)
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from asya_gateway.domain.errors import Unavailable
-from asya_gateway.domain.sessions.ports import News
+from asya_gateway.domain.sessions.ports import SessionObserver
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.sessions.channel import CANCELED, CHANGED, CHANNEL, POSTED, REQUESTS, RESUMED, Word
@@ -23,14 +23,14 @@ AT_ONCE = 256
 Read = Callable[[Iterable[bytes]], Awaitable[dict[bytes, Session]]]
 
 
-class Watch:
+class PollingSessionWatch:
     """SessionWatch. One look reads the rows of many watched sessions in one statement."""
 
     def __init__(self, bell: Bell, read: Read, *, look_every: float = LOOK_EVERY) -> None:
         self._bell = bell
         self._read = read
         self._look_every = look_every
-        self._watchers: dict[bytes, dict[News, Session]] = defaultdict(dict)
+        self._watchers: dict[bytes, dict[SessionObserver, Session]] = defaultdict(dict)
         self._changed: set[bytes] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -61,7 +61,7 @@ class Watch:
         self.ring(Word(RESUMED, session, f"{request.hex()} {holder}").text())
 
     @contextmanager
-    def watch(self, session: Session, news: News) -> Iterator[None]:
+    def watch(self, session: Session, news: SessionObserver) -> Iterator[None]:
         """Tell of the session while the block runs. What changed since it was read is told with the next look."""
         self._watchers[session.key][news] = session
         try:

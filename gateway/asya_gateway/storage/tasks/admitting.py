@@ -152,13 +152,13 @@ class OverCap(NamedTuple):
     cap: int
 
 
-class NameTaken(NamedTuple):
+class ClientTaskIdTaken(NamedTuple):
     """Refused: the owner's client calls another task by this `name`."""
 
     name: str
 
 
-Verdict = Admitted | OverCap | NameTaken
+Verdict = Admitted | OverCap | ClientTaskIdTaken
 
 
 class Admitter:
@@ -274,7 +274,7 @@ async def _names_taken(connection: asyncpg.pool.PoolConnectionProxy, batch: Sequ
     if not asked:
         return {}
     rows = await connection.fetch(NAMES_TAKEN, *map(list, zip(*asked, strict=True)))
-    return {row["id"]: NameTaken(row["name"]) for row in rows}
+    return {row["id"]: ClientTaskIdTaken(row["name"]) for row in rows}
 
 
 async def _taken(

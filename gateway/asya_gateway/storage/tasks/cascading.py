@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.storage.chunks import CHUNK, Chunk
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.tasks.descendants import SLOTS, Descendants, End, Ended, Range
+from asya_gateway.storage.tasks.descendants import SLOTS, Descendants, Ended, Range, SharedEnd
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class _Tree:
     more ranges than one chunk for each level. Ranges with children that were locked by others come first, so they are
     processed last."""
 
-    end: End
+    end: SharedEnd
     ranges: list[Range]
     at_work: int = 0
     """Walkers that have taken a range and may add others."""
@@ -74,7 +74,7 @@ class Cascade:
         for tree in self._trees.values():
             tree.begun.set()
 
-    def take(self, task_id: str, end: End) -> None:
+    def take(self, task_id: str, end: SharedEnd) -> None:
         """Queue the descendants of an ended task. Returns at once."""
         if task_id not in self._trees and len(self._trees) < TREES:
             self._trees[task_id] = _Tree(end, [Range(task_id)])
@@ -92,7 +92,7 @@ class Cascade:
                 async with asyncio.timeout(patience):
                     await tree.begun.wait()
 
-    async def below(self, task_id: str, end: End) -> int:
+    async def below(self, task_id: str, end: SharedEnd) -> int:
         """End all descendants, one chunk at a time; returns how many this call ended. Raises Unavailable."""
         tree, count = _Tree(end, [Range(task_id)]), 0
         while tree.ranges:
@@ -103,7 +103,7 @@ class Cascade:
         """End these descendants of an ended task; returns how many this call ended. Raises Unavailable."""
         return await self._descendants.end_each(ids, await self.end_of(ancestor))
 
-    async def end_of(self, task_id: str) -> End:
+    async def end_of(self, task_id: str) -> SharedEnd:
         """How the task ended. Raises Unavailable."""
         return await self._descendants.end_of(task_id)
 

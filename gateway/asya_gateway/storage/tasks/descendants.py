@@ -93,7 +93,7 @@ FROM tasks t WHERE t.id = $1
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class SharedEnd:
     """How an unsuccessful task ended, in the parts that its descendants share."""
 
     status: str
@@ -101,20 +101,20 @@ class End:
     error_class: str
 
     @classmethod
-    def of(cls, report: FinalReport) -> "End":
+    def of(cls, report: FinalReport) -> "SharedEnd":
         """The end in a final report."""
         if report.error is None:
             return cls.known(report.status, None, None)
         return cls.known(report.status, report.error.code, report.error.error_class)
 
     @classmethod
-    def stored(cls, status: str, error: str | None) -> "End":
+    def stored(cls, status: str, error: str | None) -> "SharedEnd":
         """The end stored in a row and its error's JSON text."""
         found = {} if error is None else jsontext.loads(error, max_depth=2 * jsontext.MAX_DEPTH)
         return cls.known(status, found.get("code"), found.get("class"))
 
     @classmethod
-    def known(cls, status: str, code: str | None, error_class: str | None) -> "End":
+    def known(cls, status: str, code: str | None, error_class: str | None) -> "SharedEnd":
         """The end, with default code and class if they are unknown."""
         usual = _CANCELED if status == TaskStatus.CANCELED else _FAILED
         return cls(status, code or usual[0], error_class or usual[1])
@@ -180,7 +180,7 @@ class Descendants:
         row = await self._database.fetchrow(_CUT, *range_.arguments(), size - 1)
         return (range_, None) if row is None else range_.parted((row["created_at"], row["id"]))
 
-    async def end_range(self, range_: Range, end: End, most: int) -> RangeEnded | None:
+    async def end_range(self, range_: Range, end: SharedEnd, most: int) -> RangeEnded | None:
         """End the first `most` children of a range, without waiting for locked ones; None if all slots are taken.
         Raises Unavailable."""
         told, *rows = await self._database.fetch(_END_RANGE, *range_.arguments(), *end.columns(), most)
@@ -191,13 +191,13 @@ class Descendants:
         parents = [row["id"] for row in rows if row["has_children"]]
         return RangeEnded(len(applied), any(row["missed"] for row in rows), parents)
 
-    async def end_held(self, range_: Range, end: End, most: int) -> int:
+    async def end_held(self, range_: Range, end: SharedEnd, most: int) -> int:
         """End those of the first `most` children that are still open, waiting for each; returns how many this call
         ended. Raises Unavailable."""
         rows = await self._database.fetch(_WAITING, *range_.arguments(), most)
         return await self.end_each([row["id"] for row in rows], end)
 
-    async def end_each(self, ids: Sequence[str], end: End) -> int:
+    async def end_each(self, ids: Sequence[str], end: SharedEnd) -> int:
         """End these tasks, waiting for each; returns how many this call ended. Raises Unavailable."""
         if not ids:
             return 0
@@ -205,14 +205,14 @@ class Descendants:
         self._tell(rows, end)
         return len(rows)
 
-    async def end_of(self, task_id: str) -> End:
+    async def end_of(self, task_id: str) -> SharedEnd:
         """How the task ended. Raises Unavailable."""
         row = await self._database.fetchrow(_END_OF, task_id)
         if row is None:
-            return End.known(TaskStatus.CANCELED, None, None)
-        return End.stored(row["status"], row["error"])
+            return SharedEnd.known(TaskStatus.CANCELED, None, None)
+        return SharedEnd.stored(row["status"], row["error"])
 
-    def _tell(self, rows: Sequence[Any], end: End) -> None:
+    def _tell(self, rows: Sequence[Any], end: SharedEnd) -> None:
         self._over([row["id"] for row in rows])
         for row in rows:
             self._ended(row["flow"], FAN_OUT, end.status, row["took"])

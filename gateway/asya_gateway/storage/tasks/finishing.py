@@ -16,7 +16,7 @@ from asya_gateway.domain.text import storable
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired, within
 from asya_gateway.storage.tasks.cascading import Cascade
-from asya_gateway.storage.tasks.descendants import End, Ended
+from asya_gateway.storage.tasks.descendants import Ended, SharedEnd
 from asya_gateway.storage.tasks.guards import ENDED, SPREADING, ended_above, has_children
 from asya_gateway.storage.tasks.owners import owner_parameter
 from asya_gateway.telemetry.observer import FAN_OUT
@@ -115,7 +115,7 @@ class TaskFinisher:
         reports = {report.task_id: report for report in batch}
         for row in applied:
             if row["spreads"]:
-                self._cascade.take(row["id"], End.of(reports[row["id"]]))
+                self._cascade.take(row["id"], SharedEnd.of(reports[row["id"]]))
             self._ended(row["flow"], row["surface"], row["status"], row["took"])
             log.debug("ended: %s", row["status"], extra={"task_id": row["id"], "flow": row["flow"]})
         await self._end_with_ancestors(rows)

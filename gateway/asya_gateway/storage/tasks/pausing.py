@@ -127,7 +127,7 @@ class _Sent(NamedTuple):
     envelope: JsonText
 
 
-class Asking:
+class Pausing:
     """Runs without batching, because questions are rare compared with progress."""
 
     def __init__(

@@ -28,7 +28,7 @@ from asya_gateway.storage.crews import Crews
 from asya_gateway.storage.database import Database, translated
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import Result, acquired, within, written_singly
-from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, NameTaken, OverCap, Verdict
+from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, ClientTaskIdTaken, OverCap, Verdict
 from asya_gateway.storage.tasks.announcing import Announcing
 from asya_gateway.storage.tasks.batches import Batches
 from asya_gateway.storage.tasks.cascading import Cascade
@@ -40,7 +40,7 @@ from asya_gateway.storage.tasks.hops import HopWriter, is_light
 from asya_gateway.storage.tasks.incomplete import IncompleteFinals
 from asya_gateway.storage.tasks.inputs import TaskInputs
 from asya_gateway.storage.tasks.noting import Notes, Noting
-from asya_gateway.storage.tasks.pausing import Asking, PauseLimits
+from asya_gateway.storage.tasks.pausing import PauseLimits, Pausing
 from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.replacing import Replacing
 from asya_gateway.storage.tasks.reporting import ProgressReporter
@@ -86,7 +86,7 @@ class PostgresTasks:
         self._incomplete = incomplete
         self._patience = limits.patience
         self._reader = TaskReader(database, budget)
-        self._asking = Asking(pool, written, enqueue, pauses)
+        self._asking = Pausing(pool, written, enqueue, pauses)
         self._announcing = Announcing(pool, written)
         self._replacing = Replacing(pool)
         self._parts = HopParts(pool, enqueue.prefix, lease=claim_lease)
@@ -123,7 +123,7 @@ class PostgresTasks:
             whose = {"owner": "open tasks of this caller", "flow": f"open tasks of the flow {new.flow}"}
             what = whose.get(verdict.of, "destinations of this caller's tasks that go on")
             raise TooManyTasks(f"expected fewer than {verdict.cap} {what}: try again when some have ended")
-        if isinstance(verdict, NameTaken):
+        if isinstance(verdict, ClientTaskIdTaken):
             raise Conflict("expected an id that no task of yours has", field="id")
         return Accepted(_task_of(verdict, terms.digest), verdict.created_at)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from asya_gateway.protocols.a2a.dialects import v0_1, v0_3, v0_3_proto, v1_0
 from asya_gateway.protocols.a2a.errors import METHOD_NOT_FOUND, VERSION_NOT_SUPPORTED, A2aError
-from asya_gateway.protocols.a2a.model import Event, Listing, Message, Named, Page, Part, Send, TaskView
+from asya_gateway.protocols.a2a.model import Event, ListRequest, Message, Named, Page, Part, SendRequest, TaskView
 
 LONGEST_SHOWN = 64
 SUPPORTED = "0.3, 1.0"
@@ -34,9 +34,9 @@ class Dialect:
     """A codec by name. `event` returns None for an item that the dialect has no form for."""
 
     name: str
-    read_send: Callable[[Mapping[str, Any]], Send]
+    read_send: Callable[[Mapping[str, Any]], SendRequest]
     read_named: Callable[[Mapping[str, Any]], Named]
-    read_listing: Callable[[Mapping[str, Any]], Listing]
+    read_listing: Callable[[Mapping[str, Any]], ListRequest]
     send_result: Callable[[TaskView | Message], dict[str, Any]]
     task: Callable[[TaskView], dict[str, Any]]
     list_result: Callable[[Page], Any]

@@ -17,7 +17,7 @@ from asya_gateway.protocols.a2a.model import (
     Named,
     Part,
     Role,
-    Send,
+    SendRequest,
     State,
     Status,
     StatusUpdate,
@@ -36,12 +36,12 @@ STATE_NAME = "urn:asya:a2a:state"
 # Reading
 
 
-def read_send(params: Mapping[str, Any]) -> Send:
+def read_send(params: Mapping[str, Any]) -> SendRequest:
     """TaskSendParams. The client names its task itself. Raises InvalidParams."""
     members = Members(params)
     task_id = members.required_id("id")
     message = _read_message(members.get("message"), members.optional_id("sessionId"))
-    return Send(
+    return SendRequest(
         message=message,
         history_length=members.count("historyLength") or None,
         accepted_output_modes=members.texts("acceptedOutputModes"),

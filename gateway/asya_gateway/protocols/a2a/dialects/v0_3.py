@@ -13,14 +13,14 @@ from asya_gateway.protocols.a2a.model import (
     Artifact,
     ArtifactUpdate,
     Event,
-    Listing,
+    ListRequest,
     Message,
     Named,
     Page,
     Part,
     PartKind,
     Role,
-    Send,
+    SendRequest,
     State,
     Status,
     StatusUpdate,
@@ -38,11 +38,11 @@ COMPAT = "data_part_compat"
 # Reading
 
 
-def read_send(params: Mapping[str, Any]) -> Send:
+def read_send(params: Mapping[str, Any]) -> SendRequest:
     """MessageSendParams. `blocking` is true unless it is said to be false. Raises InvalidParams."""
     members = Members(params)
     configuration = members.members("configuration") or Members({}, "configuration")
-    return Send(
+    return SendRequest(
         message=read_message(members.get("message"), "message"),
         wait=configuration.flag("blocking") is not False,
         history_length=configuration.count("historyLength") or None,
@@ -58,7 +58,7 @@ def read_named(params: Mapping[str, Any]) -> Named:
     return Named(task_id=members.required_id("id"), history_length=members.count("historyLength") or None)
 
 
-def read_listing(params: Mapping[str, Any]) -> Listing:
+def read_listing(params: Mapping[str, Any]) -> ListRequest:
     """The members of ListTasksRequest with states of this version, which has the list in other bindings only. Raises
     InvalidParams."""
     found = listing_of(Members(params), _read_state)

@@ -10,13 +10,13 @@ from asya_gateway.protocols.a2a.dialects.v1_0 import ROLES, listing_of
 from asya_gateway.protocols.a2a.errors import InvalidParams
 from asya_gateway.protocols.a2a.model import (
     Event,
-    Listing,
+    ListRequest,
     Message,
     Page,
     Part,
     PartKind,
     Role,
-    Send,
+    SendRequest,
     State,
     TaskView,
     Verbatim,
@@ -33,12 +33,12 @@ FILES = {"bytes": "fileWithBytes", "uri": "fileWithUri"}
 # Reading
 
 
-def read_send(params: Mapping[str, Any]) -> Send:
+def read_send(params: Mapping[str, Any]) -> SendRequest:
     """SendMessageRequest. Its `blocking` is false unless it is said to be true, because proto3 leaves out what is
     false. Raises InvalidParams."""
     members = Members(params)
     configuration = members.members("configuration") or Members({}, "configuration")
-    return Send(
+    return SendRequest(
         message=_read_message(members.get("message", "request"), "message"),
         wait=configuration.flag("blocking") is True,
         history_length=configuration.count("historyLength", "history_length") or None,
@@ -48,7 +48,7 @@ def read_send(params: Mapping[str, Any]) -> Send:
     )
 
 
-def read_listing(params: Mapping[str, Any]) -> Listing:
+def read_listing(params: Mapping[str, Any]) -> ListRequest:
     """The parameters of the list. Raises InvalidParams."""
     found = listing_of(Members(params), _read_state)
     return replace(found, history_length=found.history_length or None)

@@ -19,14 +19,14 @@ from asya_gateway.protocols.a2a.model import (
     Artifact,
     ArtifactUpdate,
     Event,
-    Listing,
+    ListRequest,
     Message,
     Named,
     Page,
     Part,
     PartKind,
     Role,
-    Send,
+    SendRequest,
     State,
     Status,
     StatusUpdate,
@@ -70,11 +70,11 @@ KINDS = tuple(PartKind)
 # Reading
 
 
-def read_send(params: Mapping[str, Any]) -> Send:
+def read_send(params: Mapping[str, Any]) -> SendRequest:
     """SendMessageRequest. Raises InvalidParams."""
     members = Members(params)
     configuration = members.members("configuration") or Members({}, "configuration")
-    return Send(
+    return SendRequest(
         message=read_message(members.get("message"), "message"),
         wait=not (configuration.flag("returnImmediately") or configuration.flag("return_immediately")),
         history_length=configuration.count("historyLength", "history_length"),
@@ -95,14 +95,14 @@ def read_named(params: Mapping[str, Any]) -> Named:
     )
 
 
-def read_listing(params: Mapping[str, Any]) -> Listing:
+def read_listing(params: Mapping[str, Any]) -> ListRequest:
     """ListTasksRequest. Raises InvalidParams."""
     return listing_of(Members(params), _read_state)
 
 
-def listing_of(members: Members, read_state: Callable[[Members], State | None]) -> Listing:
+def listing_of(members: Members, read_state: Callable[[Members], State | None]) -> ListRequest:
     """The request for a page, whose states are read by the dialect. Raises InvalidParams."""
-    return Listing(
+    return ListRequest(
         context_id=members.optional_id("contextId", "context_id"),
         state=read_state(members),
         page_size=members.within(("pageSize", "page_size"), 1, LARGEST_PAGE) or DEFAULT_PAGE,

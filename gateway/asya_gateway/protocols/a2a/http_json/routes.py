@@ -21,7 +21,7 @@ from asya_gateway.protocols.a2a.performing import perform
 from asya_gateway.protocols.a2a.request import OF_SKILL, PATH, A2aRequest, spoken_headers, version_of
 from asya_gateway.protocols.http.answers import fixed_json
 from asya_gateway.protocols.http.keys import ADMISSION
-from asya_gateway.protocols.http.policies import Audience, Group, Policy, add_route
+from asya_gateway.protocols.http.policies import Audience, Group, RoutePolicy, add_route
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ CONFIGS = f"{TASK}/pushNotificationConfigs"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class OperationRoute:
     """A route. `query` are its parameters, `ids` the params that its segments are, by the segments' names."""
 
     method: str
@@ -54,19 +54,19 @@ OF_CONFIG = {"task": "taskId", "config": "id"}
 FILTERS = ("contextId", "status", "pageSize", "pageToken", "historyLength", "statusTimestampAfter", "includeArtifacts")
 
 ROUTES = (
-    Route("POST", "/message:send", Operation.SEND, Body.REQUIRED),
-    Route("POST", "/message:stream", Operation.STREAM, Body.REQUIRED),
-    Route("GET", "/tasks", Operation.LIST, query=FILTERS),
-    Route("POST", f"{TASK}:cancel", Operation.CANCEL, Body.OPTIONAL, ids=OF_TASK),
+    OperationRoute("POST", "/message:send", Operation.SEND, Body.REQUIRED),
+    OperationRoute("POST", "/message:stream", Operation.STREAM, Body.REQUIRED),
+    OperationRoute("GET", "/tasks", Operation.LIST, query=FILTERS),
+    OperationRoute("POST", f"{TASK}:cancel", Operation.CANCEL, Body.OPTIONAL, ids=OF_TASK),
     # GET in the proto, POST in section 11.3.2.
-    Route("GET", f"{TASK}:subscribe", Operation.SUBSCRIBE, ids=OF_TASK),
-    Route("POST", f"{TASK}:subscribe", Operation.SUBSCRIBE, Body.OPTIONAL, ids=OF_TASK),
-    Route("GET", TASK, Operation.GET, query=("historyLength",), ids=OF_TASK),
-    Route("POST", CONFIGS, Operation.SET_PUSH, Body.REQUIRED, ids=OF_CONFIGS),
-    Route("GET", CONFIGS, Operation.LIST_PUSH, query=("pageSize", "pageToken"), ids=OF_CONFIGS),
-    Route("GET", f"{CONFIGS}/{{config}}", Operation.GET_PUSH, ids=OF_CONFIG),
-    Route("DELETE", f"{CONFIGS}/{{config}}", Operation.DELETE_PUSH, ids=OF_CONFIG),
-    Route("GET", "/extendedAgentCard", Operation.EXTENDED_CARD),
+    OperationRoute("GET", f"{TASK}:subscribe", Operation.SUBSCRIBE, ids=OF_TASK),
+    OperationRoute("POST", f"{TASK}:subscribe", Operation.SUBSCRIBE, Body.OPTIONAL, ids=OF_TASK),
+    OperationRoute("GET", TASK, Operation.GET, query=("historyLength",), ids=OF_TASK),
+    OperationRoute("POST", CONFIGS, Operation.SET_PUSH, Body.REQUIRED, ids=OF_CONFIGS),
+    OperationRoute("GET", CONFIGS, Operation.LIST_PUSH, query=("pageSize", "pageToken"), ids=OF_CONFIGS),
+    OperationRoute("GET", f"{CONFIGS}/{{config}}", Operation.GET_PUSH, ids=OF_CONFIG),
+    OperationRoute("DELETE", f"{CONFIGS}/{{config}}", Operation.DELETE_PUSH, ids=OF_CONFIG),
+    OperationRoute("GET", "/extendedAgentCard", Operation.EXTENDED_CARD),
 )
 
 ROUTES_0_3 = tuple(
@@ -84,9 +84,9 @@ def register(app: web.Application) -> None:
                 add_route(app, route.method, f"{path}{route.pattern}", _handler(route, dialect), policy)
 
 
-def policy_of(route: Route, dialect: Dialect) -> Policy:
+def policy_of(route: OperationRoute, dialect: Dialect) -> RoutePolicy:
     """What the route asks is what its operation asks."""
-    return Policy(
+    return RoutePolicy(
         Audience.CALLERS,
         group=Group.A2A,
         need=NEEDS[route.operation],
@@ -96,7 +96,7 @@ def policy_of(route: Route, dialect: Dialect) -> Policy:
     )
 
 
-def _handler(route: Route, dialect: Dialect) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _handler(route: OperationRoute, dialect: Dialect) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(http: web.Request) -> web.StreamResponse:
         try:
             check_path_version(version_of(http), dialect)

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from asya_gateway.domain.clock import Clock
-from asya_gateway.domain.destinations import DELIVERED, NO_LIVE_KEY, Destination, HostSays, Outcome
+from asya_gateway.domain.destinations import DELIVERED, NO_LIVE_KEY, DeliveryOutcome, Destination, HostSays
 from asya_gateway.domain.sealing import Sealing
 from asya_gateway.domain.task import TaskUpdate
-from asya_gateway.outbound.client import Answer, Limits, OutboundClient
+from asya_gateway.outbound.client import ExchangeLimits, OutboundClient, OutboundResponse
 from asya_gateway.outbound.errors import NameNotReached, OutboundError, TargetRefused
 from asya_gateway.protocols.a2a.push import rendering
 from asya_gateway.protocols.a2a.push.registering import CHANNEL, OPEN_PARTY
 from asya_gateway.protocols.a2a.push.secrets import opened
 
-LIMITS = Limits(seconds=10.0, bytes=64 * 1024)
+LIMITS = ExchangeLimits(seconds=10.0, bytes=64 * 1024)
 """The body of an answer says nothing; what is longer is not read."""
 GONE = 410
 TROUBLES = frozenset({408, 421, 429})
@@ -34,11 +34,11 @@ class PushChannel:
     def wants(self, update: TaskUpdate, before: str) -> bool:
         return rendering.wants(update, before)
 
-    async def deliver(self, destination: Destination, update: TaskUpdate) -> Outcome:
+    async def deliver(self, destination: Destination, update: TaskUpdate) -> DeliveryOutcome:
         secrets = await opened(self._sealing, destination)
         if secrets is None:
             # Perhaps only this process lacks the key, while a new one is being rolled out.
-            return Outcome(NO_LIVE_KEY)
+            return DeliveryOutcome(NO_LIVE_KEY)
         for notification in rendering.notifications(destination, update):
             headers = rendering.headers(destination, secrets, notification)
             outcome = await self._send(destination, notification.body, headers)
@@ -46,29 +46,31 @@ class PushChannel:
                 return outcome
         return DELIVERED
 
-    async def _send(self, at: Destination, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    async def _send(self, at: Destination, body: bytes, headers: Mapping[str, str]) -> DeliveryOutcome:
         party = at.owner or OPEN_PARTY
         try:
             answer = await self._client.post(at.url, body, limits=LIMITS, headers=headers, reads=False, party=party)
         except TargetRefused as error:
-            return Outcome(f"the URL is refused: {error.reason}", permanent=True)
+            return DeliveryOutcome(f"the URL is refused: {error.reason}", permanent=True)
         except NameNotReached as error:
-            return Outcome(error.reason)
+            return DeliveryOutcome(error.reason)
         except OutboundError as error:
-            return Outcome(error.reason, host=HostSays.NOTHING)
+            return DeliveryOutcome(error.reason, host=HostSays.NOTHING)
         return judged(answer, datetime.fromtimestamp(self._clock(), UTC))
 
 
-def judged(answer: Answer, now: datetime) -> Outcome:
+def judged(answer: OutboundResponse, now: datetime) -> DeliveryOutcome:
     """What an answer says. Only 2xx is a success, and only 410 says that nothing more is wanted. What is wrong with one
     request, or with one of the host's paths, is not wrong with the host."""
     if 200 <= answer.status < 300:
         return DELIVERED
     if answer.status == GONE:
-        return Outcome("it answered 410: nothing more is wanted there", permanent=True, host=HostSays.SOMETHING)
+        return DeliveryOutcome("it answered 410: nothing more is wanted there", permanent=True, host=HostSays.SOMETHING)
     busy = answer.status >= 500 or answer.status in TROUBLES
     host = HostSays.NOTHING if busy else HostSays.SOMETHING
-    return Outcome(f"it answered {answer.status}", wait=asked(answer.headers.get("Retry-After", ""), now), host=host)
+    return DeliveryOutcome(
+        f"it answered {answer.status}", wait=asked(answer.headers.get("Retry-After", ""), now), host=host
+    )
 
 
 def asked(retry_after: str, now: datetime) -> float:

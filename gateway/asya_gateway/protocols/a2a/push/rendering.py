@@ -19,7 +19,7 @@ MEDIA_TYPES = {V1_0.name: "application/a2a+json", V0_3.name: "application/json",
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class PushNotification:
     """One request: `id` is the same whenever this event is sent again."""
 
     id: str
@@ -36,7 +36,7 @@ def wants(update: TaskUpdate, before: str) -> bool:
     return update.status.value != before
 
 
-def notifications(destination: Destination, update: TaskUpdate) -> list[Notification]:
+def notifications(destination: Destination, update: TaskUpdate) -> list[PushNotification]:
     """The events of an entry: StatusUpdate and ArtifactUpdate as StreamResponse in 1.0, and before one Task, as the
     SDK of 0.3 sends it. A success is two events in 1.0."""
     options = destination.options
@@ -48,7 +48,7 @@ def notifications(destination: Destination, update: TaskUpdate) -> list[Notifica
     else:
         found = [(str(update.seq), dialect.task(_task([event for _, event in events if event is not None])))]
     return [
-        Notification(
+        PushNotification(
             f"{destination.task_id}/{number}",
             json_text(document).encode("utf-8", "surrogatepass"),
             MEDIA_TYPES[dialect.name],
@@ -65,7 +65,7 @@ def _task(events: Sequence[Event]) -> TaskView:
     return TaskView(status.task_id, status.context_id, status.status, artifacts)
 
 
-def headers(destination: Destination, secrets: Secrets, notification: Notification) -> dict[str, str]:
+def headers(destination: Destination, secrets: Secrets, notification: PushNotification) -> dict[str, str]:
     """The headers of a notification."""
     found = {
         "Content-Type": notification.media_type,

@@ -8,12 +8,12 @@ from asya_crds.flow import McpExposure
 from asya_crds.violation import Violation
 from asya_gateway.domain.errors import InvalidArguments, KeyReused
 from asya_gateway.domain.flows import ServedFlow
-from asya_gateway.protocols.http.holding import Held
+from asya_gateway.protocols.http.holding import HeldRequest
 from asya_gateway.protocols.mcp.errors import InvalidParams, MissingCapability
 from asya_gateway.protocols.mcp.forms import Asker
 from asya_gateway.protocols.mcp.mrtr.in_session import HeldInputs
 from asya_gateway.protocols.mcp.mrtr.responses import responses_of
-from asya_gateway.protocols.mcp.mrtr.rounds import Declined, Rounds, Standing, UrlsNotOffered
+from asya_gateway.protocols.mcp.mrtr.rounds import Declined, Rounds, RoundState, UrlsNotOffered
 from asya_gateway.protocols.mcp.mrtr.session_state import SessionState, stored_state
 from asya_gateway.protocols.mcp.mrtr.state import InvalidState, RequestState, States, new_id
 from asya_gateway.protocols.mcp.request_context import RequestContext
@@ -32,7 +32,7 @@ class Gathered:
     key: str | None = None
 
 
-GoOn = Callable[[Gathered], Awaitable[Result | Held[Result]]]
+GoOn = Callable[[Gathered], Awaitable[Result | HeldRequest[Result]]]
 
 
 def refused(error: Declined) -> Result:
@@ -48,7 +48,7 @@ async def with_inputs(
     *,
     key: str | None = None,
     declined: Callable[[Declined], Result] = refused,
-) -> Result | Held[Result]:
+) -> Result | HeldRequest[Result]:
     """Answer with what is still to be asked; once nothing is, what `go_on` makes of the answers. A flow that asks for
     nothing goes on at once.
 
@@ -70,7 +70,7 @@ async def with_inputs(
     brought = await states.opened(context.params)
     rounds = Rounds(exposure, _asker(context), arguments)
     try:
-        asking = rounds.next(Standing() if brought is None else brought.standing, responses)
+        asking = rounds.next(RoundState() if brought is None else brought.standing, responses)
     except Declined as error:
         return declined(error)
     if asking.requests:
@@ -94,7 +94,7 @@ async def _in_session(
     go_on: GoOn,
     key: str | None,
     declined: Callable[[Declined], Result],
-) -> Held[Result] | None:
+) -> HeldRequest[Result] | None:
     """A held call that asks its client; None without a session, or if the client can be asked nothing, and gives the
     answers with its arguments."""
     exposure, call = served.flow.mcp, context.session
@@ -108,7 +108,7 @@ async def _in_session(
     await _check_arguments(context, served, exposure, arguments)
     state = None if call.resumed_at is None else await stored_state(call)
 
-    async def start(answers: Mapping[str, Any], key: str) -> Result | Held[Result]:
+    async def start(answers: Mapping[str, Any], key: str) -> Result | HeldRequest[Result]:
         return await go_on(Gathered({**arguments, exposure.input_key: answers}, key))
 
     own = state or SessionState.new(context.params, key)

@@ -11,7 +11,7 @@ from typing import Any
 
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.sessions.ports import NewServerRequest, ServerRequest
-from asya_gateway.protocols.http.holding import Channel, Held, Silent
+from asya_gateway.protocols.http.holding import ClientConnection, HeldRequest, Silent
 from asya_gateway.protocols.http.outages import outlasting, wait_again
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.errors import InvalidParams
@@ -30,12 +30,13 @@ from asya_gateway.protocols.mcp.sessions.event_ids import Place
 MOST_ATTEMPTS = 3
 """How often one input is asked, if its answers do not match its form."""
 
-GoOn = Callable[[Mapping[str, Any], str], Awaitable[Result | Held[Result]]]
+GoOn = Callable[[Mapping[str, Any], str], Awaitable[Result | HeldRequest[Result]]]
 """Starts the flow with these answers, under this idempotency key."""
 
 
 class HeldInputs:
-    """A call that asks its client before it starts, and then is what its flow makes it. Implements Held and OfTask."""
+    """A call that asks its client before it starts, and then is what its flow makes it. Implements HeldRequest and
+    OfTask."""
 
     survives_drain = True
     needs_stream = True
@@ -57,7 +58,7 @@ class HeldInputs:
         self._state = state
         self._go_on = go_on
         self._declined = declined
-        self._inner: Held[Result] | None = None
+        self._inner: HeldRequest[Result] | None = None
         self._asked: Sequence[ServerRequest] = ()
 
     @property
@@ -68,7 +69,7 @@ class HeldInputs:
         named = {"name": self._state.params.get("name"), FLOW: self._flow}
         return CallOfTask(None, {**named, "token": self._context.progress_token})
 
-    async def run(self, channel: Channel) -> Result:
+    async def run(self, channel: ClientConnection) -> Result:
         """Ask, start the flow, and follow its task. Raises InvalidParams for a response of the wrong form, Overloaded
         if the client cannot be asked more, and what the flow's call raises."""
         if isinstance(channel, Silent):
@@ -102,7 +103,7 @@ class HeldInputs:
         elif self._asked and self._call.canceled_by_client:
             self._context.background.start(self._call.withdraw(self._asked, _untold))
 
-    async def _begun(self, outcome: Held[Result]) -> bool:
+    async def _begun(self, outcome: HeldRequest[Result]) -> bool:
         """Store the task in the call's row, from which the stream goes on now. False if the call was canceled."""
         if not isinstance(outcome, OfTask):
             return True
@@ -111,7 +112,7 @@ class HeldInputs:
             task.id, {"method": context.method, "revision": str(context.revision), **(task.call or {})}
         )
 
-    async def _answers(self, channel: Channel) -> Mapping[str, Any]:
+    async def _answers(self, channel: ClientConnection) -> Mapping[str, Any]:
         """The answers of all rounds. Raises Declined, InvalidParams, Overloaded, Unavailable."""
         responses: Mapping[str, Any] = {}
         while True:
@@ -129,7 +130,7 @@ class HeldInputs:
         return WaitLimit.within(LIFETIME, self._context.settings, self._context.draining)
 
     async def _ask(
-        self, requests: Mapping[str, InputRequest], channel: Channel, limit: WaitLimit
+        self, requests: Mapping[str, InputRequest], channel: ClientConnection, limit: WaitLimit
     ) -> Sequence[ServerRequest]:
         for key in requests:
             if self._state.attempts.get(key, 0) == MOST_ATTEMPTS:
@@ -146,7 +147,7 @@ class HeldInputs:
             raise Overloaded("the client has too many open requests of this session; expected it to answer them")
         return asked
 
-    async def _responses(self, channel: Channel, limit: WaitLimit) -> Mapping[str, Any]:
+    async def _responses(self, channel: ClientConnection, limit: WaitLimit) -> Mapping[str, Any]:
         """Wait until every request has ended. Raises Declined if that takes too long."""
         asked = self._asked
         while any(each.is_open for each in asked):
@@ -162,7 +163,7 @@ class HeldInputs:
         return {key_of_purpose(each.purpose): _said(each) for each in asked}
 
     async def _looked(
-        self, asked: Sequence[ServerRequest], channel: Channel, limit: WaitLimit
+        self, asked: Sequence[ServerRequest], channel: ClientConnection, limit: WaitLimit
     ) -> Sequence[ServerRequest]:
         """The requests as they are now; as they were while the database is away."""
         try:

@@ -43,7 +43,7 @@ class UrlsNotOffered(RpcError):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RoundState:
     """The answers so far, and how often one of `onDecline: wait` was declined. `round` counts the rounds that are
     complete."""
 
@@ -53,10 +53,10 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class NextRound:
     """What is to be asked next; empty when the flow can start with `standing.answers`."""
 
-    standing: Standing
+    standing: RoundState
     requests: dict[str, InputRequest]
 
 
@@ -88,7 +88,7 @@ class Rounds:
         required = required_capabilities(inputs, self._asker)
         return MissingCapability(required) if required else UrlsNotOffered()
 
-    def next(self, standing: Standing, responses: Mapping[str, Any]) -> Asking:
+    def next(self, standing: RoundState, responses: Mapping[str, Any]) -> NextRound:
         """Take the responses, and find what is open in the first incomplete round. Unknown keys are ignored. An input
         that the client cannot be asked gets the answer null, once its round is complete.
 
@@ -116,9 +116,9 @@ class Rounds:
             standing = replace(standing, answers=dict(answers), round=number, declines=declines)
             requests = self._open(inputs, answers, notes)
             if requests:
-                return Asking(standing, requests)
+                return NextRound(standing, requests)
             answers |= {key: None for key in inputs if key not in answers}
-        return Asking(replace(standing, answers=answers, round=len(self._rounds)), {})
+        return NextRound(replace(standing, answers=answers, round=len(self._rounds)), {})
 
     def _open(
         self, inputs: Mapping[str, AskedInput], answers: Mapping[str, Any], notes: Mapping[str, str]

@@ -6,7 +6,7 @@ from typing import Any
 
 from asya_crds import jsontext
 from asya_gateway.protocols.mcp.errors import InvalidParams
-from asya_gateway.protocols.mcp.mrtr.rounds import Standing
+from asya_gateway.protocols.mcp.mrtr.rounds import RoundState
 from asya_gateway.protocols.mcp.mrtr.state import LONGEST_STATE, new_id, state_text
 from asya_gateway.protocols.mcp.sessions.call import SessionCall
 
@@ -20,7 +20,7 @@ class SessionState:
 
     params: Mapping[str, Any]
     id: str = field(default_factory=new_id)
-    standing: Standing = field(default_factory=Standing)
+    standing: RoundState = field(default_factory=RoundState)
     attempts: Mapping[str, int] = field(default_factory=dict)
     own_key: str | None = None
 
@@ -33,7 +33,7 @@ class SessionState:
         """What names a request for this input: whoever asks again for the same purpose gets the same request."""
         return f"{_PURPOSE}:{self.id}:{self.attempts.get(key, 0)}:{key}"
 
-    def at(self, standing: Standing) -> "SessionState":
+    def at(self, standing: RoundState) -> "SessionState":
         """The same call at a later standing."""
         return replace(self, standing=standing)
 
@@ -68,7 +68,7 @@ class SessionState:
     def read(cls, text: str) -> "SessionState":
         """What `text` wrote."""
         value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
-        standing = Standing(value["answers"], value["round"], value["declines"])
+        standing = RoundState(value["answers"], value["round"], value["declines"])
         return cls(value["params"], value["id"], standing, value["attempts"], value["key"])
 
 

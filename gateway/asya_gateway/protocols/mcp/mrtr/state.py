@@ -15,7 +15,7 @@ from asya_crds.flow import Flow
 from asya_crds.large_json import places
 from asya_gateway.domain.sealing import Sealing
 from asya_gateway.protocols.mcp.errors import InvalidParams
-from asya_gateway.protocols.mcp.mrtr.rounds import Standing
+from asya_gateway.protocols.mcp.mrtr.rounds import RoundState
 from asya_gateway.protocols.mcp.request_context import RequestContext
 
 LIFETIME = 300.0
@@ -39,7 +39,7 @@ class RequestState:
     """A standing under the id of its call, the same in all rounds."""
 
     id: str
-    standing: Standing
+    standing: RoundState
 
 
 class States:
@@ -72,7 +72,7 @@ class States:
         if text is None:
             raise InvalidState
         value = jsontext.loads(text, max_depth=2 * jsontext.MAX_DEPTH)
-        return RequestState(value["id"], Standing(value["answers"], value["round"], value["declines"]))
+        return RequestState(value["id"], RoundState(value["answers"], value["round"], value["declines"]))
 
     async def sealed(self, state: RequestState) -> str:
         """The text for the client. Raises InvalidParams if the answers are too large, Unavailable."""

@@ -12,10 +12,10 @@ from typing_extensions import override
 
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.sessions.ports import (
-    News,
     NewServerRequest,
     OpenCall,
     ServerRequest,
+    SessionObserver,
     SessionParts,
     SessionTask,
 )
@@ -61,7 +61,7 @@ class OfTask(Protocol):
         """The task."""
 
 
-class SessionCall(News):
+class SessionCall(SessionObserver):
     """A request of a session. `where` tells how far its stream has come in the task's log; whoever follows a task sets
     it. It hears what other replicas do with the session while `attended`."""
 

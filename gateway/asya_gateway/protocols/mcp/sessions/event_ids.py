@@ -57,7 +57,7 @@ def read_event_id(session: Session, text: str) -> tuple[bytes, Place] | None:
     return bytes.fromhex(match[1]), Place(seq, number, (progress - 1) / _FINEST if progress else None)
 
 
-class Standing(NamedTuple):
+class StreamPosition(NamedTuple):
     """How far a standalone stream has come: the generation of the registry whose lists its reader knows, the number of
     events on it, and the number of the session's last server request on it, which is left out while there is none."""
 
@@ -70,12 +70,12 @@ class Standing(NamedTuple):
         return _sealed(session, f"get-{self.generation}-{self.sent}{f'-{self.asked}' if self.asked else ''}")
 
 
-def read_standing_id(session: Session, text: str) -> Standing | None:
+def read_standing_id(session: Session, text: str) -> StreamPosition | None:
     """The place in an id of a standalone stream; None if it is none of this session."""
     match = _STANDING.fullmatch(_unsealed(session, text))
     if match is None:
         return None
-    found = Standing(int(match[1]), int(match[2]), int(match[3] or 0))
+    found = StreamPosition(int(match[1]), int(match[2]), int(match[3] or 0))
     return found if max(found) <= _LARGEST else None
 
 

@@ -7,7 +7,7 @@ from aiohttp.web import AppKey
 
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.sessions.ports import SessionParts
-from asya_gateway.domain.sessions.session import LONGEST_ID, Session, SessionId, Transport
+from asya_gateway.domain.sessions.session import LONGEST_ID, Session, SessionId, SessionTransport
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.mcp.errors import HttpRefusal, Unanswerable
 
@@ -29,7 +29,7 @@ async def session_of(http: web.Request) -> Session | None:
     if values is None:
         return None
     session = await find(http, values[0]) if len(values) == 1 else None
-    if session is None or session.transport is not Transport.HTTP:
+    if session is None or session.transport is not SessionTransport.HTTP:
         raise SessionNotFound
     return session
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from asya_gateway.domain.task import JsonText
-from asya_gateway.protocols.http.holding import Held, Message, Result, Settle
+from asya_gateway.protocols.http.holding import HeldRequest, Message, Result, Settle
 from asya_gateway.protocols.http.keys import READINESS, SETTINGS, STREAMS
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
 from asya_gateway.protocols.mcp.sessions.call import SessionCall
@@ -142,7 +142,7 @@ class SessionStream:
 
 async def stream_call(
     stream: SessionStream,
-    held: Held[Result],
+    held: HeldRequest[Result],
     settle: Settle[Result, Message],
     text: Callable[[Message], JsonText],
     document: Callable[[Message], web.StreamResponse],

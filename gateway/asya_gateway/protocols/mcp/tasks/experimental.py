@@ -18,7 +18,7 @@ from asya_gateway.domain.identity.scopes import TaskVerb
 from asya_gateway.domain.ports import TaskFilter
 from asya_gateway.domain.reach import EVERYBODY, listed
 from asya_gateway.domain.task import Task, TaskHead
-from asya_gateway.protocols.http.holding import Channel
+from asya_gateway.protocols.http.holding import ClientConnection
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp.errors import LONGEST_MESSAGE, InvalidParams, MethodNotFound, bounded
@@ -130,7 +130,7 @@ class HeldResult:
         """What its stream is made of again. It is not the task's own request: its end leaves the task alone."""
         return CallOfTask(None, {RESULT_OF: self._task_id, "token": self._context.progress_token})
 
-    async def run(self, channel: Channel) -> Result:
+    async def run(self, channel: ClientConnection) -> Result:
         """What tools/call would have answered ("MUST return exactly what the underlying request would have returned").
         Raises TaskFailed, and Unavailable when this pod drains, so that the client asks another one."""
         context = self._context

@@ -41,7 +41,7 @@ def asked_of(context: RequestContext, task: TaskHead) -> Asked:
     return Asked(asks.requests, asks.note or pause.prompt or None, waits)
 
 
-class Taken(NamedTuple):
+class InputsResult(NamedTuple):
     """What has become of responses: for a person, by key, why content was not taken; and whether somebody has gone to
     the pause's URL, from where the answer comes."""
 
@@ -57,7 +57,7 @@ async def take_responses(context: RequestContext, task: TaskHead, responses: Map
         raise _invalid(key, why)
 
 
-async def give_responses(context: RequestContext, task: TaskHead, responses: Mapping[str, Any]) -> Taken:
+async def give_responses(context: RequestContext, task: TaskHead, responses: Mapping[str, Any]) -> InputsResult:
     """Answer every open question that the responses name. Others are ignored ("A server SHOULD ignore any
     inputResponses mapped to a key that is not currently outstanding").
 
@@ -66,7 +66,7 @@ async def give_responses(context: RequestContext, task: TaskHead, responses: Map
     """
     pause, unfit = task.pause, {}
     if pause is None or not task.status.waiting:
-        return Taken({})
+        return InputsResult({})
     given = [(asked, _read(context, pause, asked, responses)) for asked in pause.open if asked.key in responses]
     for asked, said in given:
         try:
@@ -87,7 +87,7 @@ async def give_responses(context: RequestContext, task: TaskHead, responses: Map
         except Conflict:
             # It was answered elsewhere, or the task has ended, in the meantime.
             continue
-    return Taken(unfit, any(said.action is AnswerAction.CONSENT for _, said in given))
+    return InputsResult(unfit, any(said.action is AnswerAction.CONSENT for _, said in given))
 
 
 def _read(context: RequestContext, pause: Pause, asked: Input, responses: Mapping[str, Any]) -> GivenAnswer:

@@ -14,7 +14,7 @@ NEEDED: Mapping[str, Any] = {"extensions": {TASKS_EXTENSION: {}}}
 """What a client must declare for tasks, as -32021 names it."""
 
 
-class Answer(Enum):
+class AnswerMode(Enum):
     """How a call is answered."""
 
     RESULT = auto()
@@ -27,10 +27,10 @@ class Answer(Enum):
     """The client asked for an experimental task of 2025-11-25."""
 
 
-_OF_MODE: Mapping[TaskMode, Answer] = {
-    "auto": Answer.RESULT_OR_HANDLE,
-    "never": Answer.RESULT,
-    "required": Answer.HANDLE,
+_OF_MODE: Mapping[TaskMode, AnswerMode] = {
+    "auto": AnswerMode.RESULT_OR_HANDLE,
+    "never": AnswerMode.RESULT,
+    "required": AnswerMode.HANDLE,
 }
 
 
@@ -39,31 +39,31 @@ def mode_of(flow: Flow) -> TaskMode:
     return "auto" if flow.mcp is None else flow.mcp.task
 
 
-def answer_of(context: RequestContext, flow: Flow) -> Answer:
+def answer_of(context: RequestContext, flow: Flow) -> AnswerMode:
     """How to answer a call of the flow. Raises MissingCapability (-32021), RpcError (-32601) and InvalidParams for one
     that this client cannot make."""
     mode, revision = mode_of(flow), context.revision
     if revision.stateless:
         return _in_extension(context, mode)
     if not revision.experimental_tasks:
-        return Answer.RESULT
+        return AnswerMode.RESULT
     augmented = context.params.get("task")
     if augmented is None:
         if mode == "required":
             raise RpcError(METHOD_NOT_FOUND, f"Tool {flow.name} is called as a task only: expected params.task")
-        return Answer.RESULT
+        return AnswerMode.RESULT
     _check_augmentation(augmented)
     if mode == "never":
         raise RpcError(METHOD_NOT_FOUND, f"Tool {flow.name} is not called as a task: expected no params.task")
-    return Answer.AUGMENTED
+    return AnswerMode.AUGMENTED
 
 
-def _in_extension(context: RequestContext, mode: TaskMode) -> Answer:
+def _in_extension(context: RequestContext, mode: TaskMode) -> AnswerMode:
     """The server decides; `params.task` of 2025-11-25 is ignored."""
     if not context.client.tasks:
         if mode == "required":
             raise MissingCapability(NEEDED)
-        return Answer.RESULT
+        return AnswerMode.RESULT
     return _OF_MODE[mode]
 
 

@@ -30,15 +30,15 @@ class McpStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Dialect(NamedTuple):
+class FieldNames(NamedTuple):
     """The names of the members that differ."""
 
     ttl: str
     poll: str
 
 
-EXTENSION = Dialect("ttlMs", "pollIntervalMs")
-EXPERIMENTAL = Dialect("ttl", "pollInterval")
+EXTENSION = FieldNames("ttlMs", "pollIntervalMs")
+EXPERIMENTAL = FieldNames("ttl", "pollInterval")
 
 
 def status_of(task: TaskHead, error_class: ErrorClass | None) -> McpStatus:
@@ -66,7 +66,7 @@ def message_of(task: TaskHead) -> str | None:
 
 
 def task_members(
-    task: TaskHead, status: McpStatus, message: str | None, dialect: Dialect, retention: float, now: float
+    task: TaskHead, status: McpStatus, message: str | None, dialect: FieldNames, retention: float, now: float
 ) -> dict[str, Any]:
     """The members of a Task object. `retention` is how many seconds an ended task is kept, `now` the database's
     time."""

@@ -20,7 +20,7 @@ from asya_gateway.domain.errors import (
 )
 from asya_gateway.domain.task import Task, TaskHead
 from asya_gateway.protocols.http.fields import checked_id
-from asya_gateway.protocols.http.holding import Channel, Held
+from asya_gateway.protocols.http.holding import ClientConnection, HeldRequest
 from asya_gateway.protocols.http.jsonrpc import METHOD_NOT_FOUND, RpcError
 from asya_gateway.protocols.http.task_wait import TaskWait
 from asya_gateway.protocols.http.wait_limit import WaitLimit
@@ -41,7 +41,9 @@ _MODELS_MISTAKES = (TaskNotFound, Conflict, InvalidInput, TooLarge, KeyReused)
 CANCELED = "Canceled by its client"
 
 
-async def call_task_tool(context: RequestContext, name: str, arguments: Mapping[str, Any]) -> Result | Held[Result]:
+async def call_task_tool(
+    context: RequestContext, name: str, arguments: Mapping[str, Any]
+) -> Result | HeldRequest[Result]:
     """Raises RpcError (-32601) for a call that asks for a task of its own, Denied, Unavailable."""
     if context.revision.experimental_tasks and context.params.get("task") is not None:
         raise RpcError(METHOD_NOT_FOUND, f"Tool {name} is not called as a task: expected no params.task")
@@ -61,7 +63,7 @@ async def call_task_tool(context: RequestContext, name: str, arguments: Mapping[
         return _mistake(error)
 
 
-async def _get(context: RequestContext, task_id: str, wait: int) -> Result | Held[Result]:
+async def _get(context: RequestContext, task_id: str, wait: int) -> Result | HeldRequest[Result]:
     task = await context.tasks.get(task_id, context.caller, payload=False)
     if wait and not task.status.terminal and not task.status.waiting:
         return HeldGet(context, task_id, wait)
@@ -89,7 +91,7 @@ async def _cancel(context: RequestContext, task_id: str, reason: str) -> Result:
 
 
 class HeldGet:
-    """A task_get that waits. Implements Held."""
+    """A task_get that waits. Implements HeldRequest."""
 
     survives_drain = True
     needs_stream = False
@@ -99,7 +101,7 @@ class HeldGet:
         self._task_id = task_id
         self._seconds = seconds
 
-    async def run(self, channel: Channel) -> Result:
+    async def run(self, channel: ClientConnection) -> Result:
         """The result if the task ends in time, else how it stands."""
         context = self._context
         channel, _ = beating(channel, context.progress_token, context.settings.mcp_progress_interval)

@@ -17,7 +17,7 @@ from asya_gateway.protocols.mcp.errors import Unanswerable
 from asya_gateway.protocols.mcp.request_checks import handshake_revision
 from asya_gateway.protocols.mcp.request_context import context_of
 from asya_gateway.protocols.mcp.routing import VERSION_HEADER
-from asya_gateway.protocols.mcp.sessions.event_ids import LAST_EVENT_ID, Standing, read_event_id, read_standing_id
+from asya_gateway.protocols.mcp.sessions.event_ids import LAST_EVENT_ID, StreamPosition, read_event_id, read_standing_id
 from asya_gateway.protocols.mcp.sessions.identification import HEADER, SESSIONS, SessionNotFound, session_of
 from asya_gateway.protocols.mcp.transports.resuming import EventUnknown, resume
 from asya_gateway.protocols.mcp.transports.standing import StandingStream
@@ -93,7 +93,7 @@ def _check_accept(http: web.Request) -> None:
 
 
 async def _stand(
-    http: web.Request, session: Session, revision: Revision, resumed_at: Standing | None
+    http: web.Request, session: Session, revision: Revision, resumed_at: StreamPosition | None
 ) -> web.StreamResponse:
     context = context_of(http, Request(STANDING, STANDING), revision, ClientCapabilities(session.capabilities))
     parts = http.app[SESSIONS]

@@ -8,7 +8,7 @@ from aiohttp import web
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.callers import caller_of
-from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Notification, Request, Response
+from asya_gateway.protocols.http.jsonrpc import InvalidRpcMessage, Notification, Request, Response
 from asya_gateway.protocols.mcp.answering import answer
 from asya_gateway.protocols.mcp.batches import answer_batch
 from asya_gateway.protocols.mcp.capabilities import NOTHING_DECLARED, ClientCapabilities
@@ -53,12 +53,12 @@ async def response(http: web.Request, message: Response) -> web.Response:
 
 
 async def batch(http: web.Request, messages: list[Any], accepted: AcceptedForms) -> web.Response:
-    """Answer a batch. Raises InvalidMessage for a revision without batches, SessionNotFound."""
+    """Answer a batch. Raises InvalidRpcMessage for a revision without batches, SessionNotFound."""
     if single(http.headers, VERSION_HEADER) not in KNOWN_HANDSHAKE | {None}:
-        raise InvalidMessage("expected one message: this revision has no batches")
+        raise InvalidRpcMessage("expected one message: this revision has no batches")
     session, revision = await _belonging(http)
     if not revision.batches:
-        raise InvalidMessage("expected one message: this revision has no batches")
+        raise InvalidRpcMessage("expected one message: this revision has no batches")
 
     def context(message: Request) -> RequestContext:
         return context_in(http, message, revision, session)

@@ -11,15 +11,15 @@ from aiohttp.web import AppKey
 from asya_gateway.domain.errors import GatewayError, InvalidInput, Overloaded, Unavailable
 from asya_gateway.domain.identity.principals import Caller, Principal
 from asya_gateway.domain.sessions.ports import InboxMessage
-from asya_gateway.domain.sessions.session import Session, SessionId, Transport
+from asya_gateway.domain.sessions.session import Session, SessionId, SessionTransport
 from asya_gateway.protocols.http.accept import check_content_type, read_accept
 from asya_gateway.protocols.http.background import BACKGROUND
 from asya_gateway.protocols.http.bodies import encode, read_json
 from asya_gateway.protocols.http.callers import caller_of
 from asya_gateway.protocols.http.errors import NotAcceptable
-from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Request, RpcError, parse_message
+from asya_gateway.protocols.http.jsonrpc import InvalidRpcMessage, Request, RpcError, parse_message
 from asya_gateway.protocols.http.keys import HELD, OFFLOAD, SETTINGS
-from asya_gateway.protocols.http.policies import Audience, Policy, add_route
+from asya_gateway.protocols.http.policies import Audience, RoutePolicy, add_route
 from asya_gateway.protocols.mcp.answering import refuse
 from asya_gateway.protocols.mcp.batches import check_batch
 from asya_gateway.protocols.mcp.errors import HttpRefusal, Unanswerable
@@ -33,7 +33,7 @@ from asya_gateway.protocols.mcp.versions import Revision, handshake_named
 STREAM_PATH = "/mcp/sse"
 MESSAGES_PATH = "/mcp/messages"
 SESSION_ID = "session_id"
-POLICY = Policy(Audience.CALLERS, resource=STREAM_PATH)
+POLICY = RoutePolicy(Audience.CALLERS, resource=STREAM_PATH)
 """A token for the stream is good for its messages, since no client asks for another one."""
 
 STREAMS: AppKey[dict[bytes, SseStream]] = AppKey("SSE_STREAMS")
@@ -54,7 +54,7 @@ async def open_stream(http: web.Request) -> web.StreamResponse:
         raise NotAcceptable("expected text/event-stream", field="Accept")
     sessions = http.app[SESSIONS].sessions
     with http.app[HELD].slot(http):
-        await sessions.create(new_session(http, caller, id, Transport.SSE))
+        await sessions.create(new_session(http, caller, id, SessionTransport.SSE))
         try:
             session = await sessions.find(id.key, caller.owner)
             if session is None:
@@ -90,7 +90,7 @@ async def take_message(http: web.Request) -> web.StreamResponse:
         if not taken:
             raise Unanswerable(Overloaded("too many messages of this session are waiting"))
     except RpcError as error:
-        return refuse(error, error.id if isinstance(error, InvalidMessage) else None, stateless=False)
+        return refuse(error, error.id if isinstance(error, InvalidRpcMessage) else None, stateless=False)
     return web.Response(status=HTTPStatus.ACCEPTED, text="Accepted")
 
 
@@ -100,7 +100,7 @@ async def _session(http: web.Request) -> Session:
     if len(values) != 1 or not values[0]:
         raise HttpRefusal(HTTPStatus.BAD_REQUEST, f"{SESSION_ID}: expected the id of a session in the query, once")
     session = await find(http, values[0])
-    if session is None or session.transport is not Transport.SSE:
+    if session is None or session.transport is not SessionTransport.SSE:
         raise SessionNotFound
     return session
 
@@ -117,16 +117,16 @@ async def _read(http: web.Request) -> Any:
 
 
 def _single(http: web.Request, message: Any) -> Any:
-    """Raises InvalidMessage, InvalidParams, HttpRefusal (400)."""
+    """Raises InvalidRpcMessage, InvalidParams, HttpRefusal (400)."""
     return with_headers(message, http.headers) if isinstance(parse_message(message), Request) else message
 
 
 def _batch(http: web.Request, session: Session, batch: list[Any]) -> list[Any]:
-    """Messages that are answered one by one on the stream, malformed ones there, too. Raises InvalidMessage for a
+    """Messages that are answered one by one on the stream, malformed ones there, too. Raises InvalidRpcMessage for a
     revision without batches."""
     revision = handshake_named(session.revision)
     if revision is None or not revision.batches:
-        raise InvalidMessage("expected one message: this revision has no batches")
+        raise InvalidRpcMessage("expected one message: this revision has no batches")
     check_batch(batch, http.headers)
     return [with_headers(each, http.headers) if _is_request(each) else each for each in batch]
 

@@ -12,7 +12,7 @@ from asya_crds.large_json import FEW_VALUES, places
 from asya_gateway.domain.errors import Conflict, GatewayError, TaskNotFound
 from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.sessions.session import Session
-from asya_gateway.protocols.http.jsonrpc import INVALID_REQUEST, Id, InvalidMessage, Notification, Response, read_id
+from asya_gateway.protocols.http.jsonrpc import INVALID_REQUEST, Id, InvalidRpcMessage, Notification, Response, read_id
 from asya_gateway.protocols.http.keys import LIMITER, TASKS
 from asya_gateway.protocols.mcp.errors import Unanswerable, shown
 from asya_gateway.protocols.mcp.session_answers import give
@@ -59,7 +59,7 @@ def _request_id(params: Mapping[str, Any]) -> Id | None:
         return None
     try:
         return read_id({"id": id, "method": ""})
-    except InvalidMessage:
+    except InvalidRpcMessage:
         return None
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from aiohttp import web
 
 from asya_gateway.domain.identity.principals import ANONYMOUS, Caller, Principal
-from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
+from asya_gateway.domain.sessions.session import NewSession, SessionId, SessionTransport
 from asya_gateway.protocols.http.accept import AcceptedForms
 from asya_gateway.protocols.http.jsonrpc import Request
 from asya_gateway.protocols.http.sources import network_of, source_of
 from asya_gateway.protocols.mcp import discovery
-from asya_gateway.protocols.mcp.answering import Settled, permitted, respond, settle_or_hold
+from asya_gateway.protocols.mcp.answering import FinalResponse, permitted, respond, settle_or_hold
 from asya_gateway.protocols.mcp.request_context import RequestContext, context_of
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.sessions.identification import HEADER, SESSIONS
@@ -26,7 +26,7 @@ async def open_session(
     async def opened(context: RequestContext) -> Result:
         result = await discovery.initialize(context)
         new = replace(
-            new_session(http, context.caller, id, Transport.HTTP),
+            new_session(http, context.caller, id, SessionTransport.HTTP),
             revision=result.fields["protocolVersion"],
             capabilities=context.params["capabilities"],
             client=context.params["clientInfo"],
@@ -35,13 +35,13 @@ async def open_session(
         return result
 
     settled = await settle_or_hold(context, permitted(context, opened))
-    assert isinstance(settled, Settled)  # a handshake is never held
+    assert isinstance(settled, FinalResponse)  # a handshake is never held
     if settled.good:
         settled = replace(settled, headers={**settled.headers, HEADER: id})
     return respond(settled, accepted)
 
 
-def new_session(http: web.Request, caller: Caller, id: SessionId, transport: Transport) -> NewSession:
+def new_session(http: web.Request, caller: Caller, id: SessionId, transport: SessionTransport) -> NewSession:
     """A session of this caller."""
     known = isinstance(caller, Principal) and caller is not ANONYMOUS
     return NewSession(

@@ -12,13 +12,13 @@ from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.sessions.ports import OpenCall
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.protocols.http.accept import AcceptedForms
-from asya_gateway.protocols.http.holding import Channel, Held
+from asya_gateway.protocols.http.holding import ClientConnection, HeldRequest
 from asya_gateway.protocols.http.jsonrpc import Request
 from asya_gateway.protocols.http.outages import outlasting
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.protocols.mcp import prompts, resources
 from asya_gateway.protocols.mcp.answering import (
-    Settled,
+    FinalResponse,
     attended,
     held_slot,
     permitted,
@@ -40,7 +40,7 @@ from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from asya_gateway.protocols.mcp.tasks.experimental import HeldResult
 from asya_gateway.protocols.mcp.versions import Revision, handshake_named
 
-Made = Callable[[RequestContext, Mapping[str, Any], str], Held[Result]]
+Made = Callable[[RequestContext, Mapping[str, Any], str], HeldRequest[Result]]
 """A held request of a method, from its context, what its row says that it is made of, and the id of its task."""
 
 METHODS: Mapping[str, Made] = {
@@ -84,16 +84,16 @@ async def resume(
 
 
 class GoneOn:
-    """A held request whose stream goes on. Implements Held."""
+    """A held request whose stream goes on. Implements HeldRequest."""
 
-    def __init__(self, context: RequestContext, held: Held[Result], call: SessionCall) -> None:
+    def __init__(self, context: RequestContext, held: HeldRequest[Result], call: SessionCall) -> None:
         self._context = context
         self._held = held
         self._call = call
         self.survives_drain = held.survives_drain
         self.needs_stream = True
 
-    async def run(self, channel: Channel) -> Result:
+    async def run(self, channel: ClientConnection) -> Result:
         """What came after the last event, and the result. Raises what the request itself raises."""
         # A client that comes back reads a stream, also if there is nothing but the answer on it.
         await channel.quiet()
@@ -121,7 +121,7 @@ async def _ask_on(http: web.Request, row: OpenCall, revision: Revision, call: Se
     accepted = AcceptedForms(json=False, stream=True)
     with held_slot(http, context), attended(context):
         outcome = await settle_or_hold(context, permitted(context, HANDSHAKE_METHODS[context.method]))
-        if isinstance(outcome, Settled):
+        if isinstance(outcome, FinalResponse):
             return respond(outcome, accepted)
         call.adopt(row)
         return await stream_in(http, context, outcome, accepted)

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from asya_crds import large_json
 from asya_crds.offloading import OffloadFailed
-from asya_gateway.domain.budget import Lease, Share
+from asya_gateway.domain.budget import Reservation, Share
 from asya_gateway.domain.errors import Overloaded, Unavailable
 from asya_gateway.domain.identity.principals import Caller, Principal
 from asya_gateway.domain.identity.scopes import rights_of
@@ -25,12 +25,19 @@ from asya_gateway.domain.sessions.session import Session
 from asya_gateway.domain.task import JsonText
 from asya_gateway.protocols.http.bodies import VALUE_WEIGHT, WEIGHT
 from asya_gateway.protocols.http.callers import caller_of
-from asya_gateway.protocols.http.holding import Held
-from asya_gateway.protocols.http.jsonrpc import InvalidMessage, Message, Notification, Request, RpcError, parse_message
+from asya_gateway.protocols.http.holding import HeldRequest
+from asya_gateway.protocols.http.jsonrpc import (
+    InvalidRpcMessage,
+    Message,
+    Notification,
+    Request,
+    RpcError,
+    parse_message,
+)
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
 from asya_gateway.protocols.mcp import discovery
 from asya_gateway.protocols.mcp.answering import (
-    Settled,
+    FinalResponse,
     attended,
     begun,
     canceled,
@@ -154,7 +161,7 @@ class SseStream(StandingStream):
         finally:
             self._taking = False
 
-    async def _rooms(self, sizes: Sequence[int]) -> "deque[Lease]":
+    async def _rooms(self, sizes: Sequence[int]) -> "deque[Reservation]":
         """Room for the first of these messages, and for those after it that fit now. Until there is some, they stay in
         their rows."""
         budget = self._context.budget
@@ -166,7 +173,7 @@ class SseStream(StandingStream):
             rooms.append(room)
         return rooms
 
-    async def _take_from(self, inbox: Inbox, rooms: "deque[Lease]") -> None:
+    async def _take_from(self, inbox: Inbox, rooms: "deque[Reservation]") -> None:
         """Take as many messages as there are rooms. Raises Unavailable, OffloadFailed."""
         try:
             for each in await inbox.take(self._session.key, len(rooms)):
@@ -192,14 +199,14 @@ class SseStream(StandingStream):
             return caller
         return replace(caller, rights=rights_of(scopes))
 
-    async def _take(self, value: Any, caller: Caller, room: Lease, *, batched: bool) -> None:
+    async def _take(self, value: Any, caller: Caller, room: Reservation, *, batched: bool) -> None:
         """`batched`: the message was part of a batch, in which some may be malformed."""
         with room:
             try:
                 message = parse_message(value)
-            except InvalidMessage as error:
+            except InvalidRpcMessage as error:
                 with suppress(ConnectionError):
-                    await self._send(Settled.failed(error, error.id, stateless=False).text)
+                    await self._send(FinalResponse.failed(error, error.id, stateless=False).text)
                 return
             await self._taken(message, caller, batched=batched)
 
@@ -216,7 +223,7 @@ class SseStream(StandingStream):
                 await take_response(http, self._session, message, self._revision, caller)
         except RpcError as error:
             if isinstance(message, Request):
-                await self._send(Settled.failed(error, message.id, stateless=False).text)
+                await self._send(FinalResponse.failed(error, message.id, stateless=False).text)
         except ConnectionError:
             # The client has left, and the stream ends by itself.
             pass
@@ -233,7 +240,7 @@ class SseStream(StandingStream):
         finally:
             self._answering -= 1
 
-    async def _settled(self, request: Request, caller: Caller) -> Settled | None:
+    async def _settled(self, request: Request, caller: Caller) -> FinalResponse | None:
         """The answer; None for a call that was canceled. Raises RpcError, ConnectionError."""
         call = SessionCall(self._http.app[SESSIONS], self._session, request.id)
         client = ClientCapabilities(self._session.capabilities)
@@ -245,7 +252,7 @@ class SseStream(StandingStream):
             raise MethodNotFound(shown(request.method))
         with held_slot(self._http, context, within=True):
             outcome = await settle_or_hold(context, permitted(context, method))
-            if isinstance(outcome, Settled):
+            if isinstance(outcome, FinalResponse):
                 if request.method in CHANGING:
                     # The next call may come before the bell.
                     await self._read_again()
@@ -256,7 +263,9 @@ class SseStream(StandingStream):
             with attended(context):
                 return await self._followed(context, call, outcome)
 
-    async def _followed(self, context: RequestContext, call: SessionCall, held: Held[Result]) -> Settled | None:
+    async def _followed(
+        self, context: RequestContext, call: SessionCall, held: HeldRequest[Result]
+    ) -> FinalResponse | None:
         work = asyncio.ensure_future(settle(context, held.run(_Channel(self._send))))
 
         def leave(_: bytes) -> None:
@@ -326,5 +335,5 @@ class _Channel:
         """Do nothing: the stream keeps itself alive."""
 
 
-def _release(room: Lease, _: "asyncio.Task[None]") -> None:
+def _release(room: Reservation, _: "asyncio.Task[None]") -> None:
     room.release()

@@ -13,14 +13,14 @@ from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.faults import Unauthenticated
 from asya_gateway.domain.identity.principals import has_expired
-from asya_gateway.domain.sessions.ports import News, SessionParts
+from asya_gateway.domain.sessions.ports import SessionObserver, SessionParts
 from asya_gateway.domain.sessions.session import Session
 from asya_gateway.protocols.http.keys import SETTINGS, STREAMS
 from asya_gateway.protocols.http.sse import EventStream
 from asya_gateway.protocols.http.wait_limit import TICK
 from asya_gateway.protocols.mcp.listening import TOPICS
 from asya_gateway.protocols.mcp.request_context import RequestContext
-from asya_gateway.protocols.mcp.sessions.event_ids import Standing
+from asya_gateway.protocols.mcp.sessions.event_ids import StreamPosition
 from asya_gateway.protocols.mcp.sessions.streaming import priming
 from asya_gateway.protocols.mcp.tasks.standing import StandingTasks
 from asya_gateway.protocols.mcp.topics import Notice, Topic
@@ -32,7 +32,7 @@ TAKEN_OVER = b": another stream of this session is open now\n\n"
 ENDED = b": the session has ended\n\n"
 
 
-class StandingStream(News):
+class StandingStream(SessionObserver):
     """One standalone stream. `number` is its number among those of its session. It is counted as a held request with
     the session as it was; what that becomes is counted here."""
 
@@ -42,7 +42,7 @@ class StandingStream(News):
         parts: SessionParts,
         session: Session,
         number: int,
-        resumed_at: Standing | None = None,
+        resumed_at: StreamPosition | None = None,
     ) -> None:
         self._context = context
         self._session = session
@@ -159,7 +159,7 @@ class StandingStream(News):
 
     @property
     def _event_id(self) -> str:
-        standing = Standing(self._context.flows.table.generation, self._sent, self._tasks.asked)
+        standing = StreamPosition(self._context.flows.table.generation, self._sent, self._tasks.asked)
         return standing.event_id(self._session)
 
     def _rights_changed(self) -> None:
