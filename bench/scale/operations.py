@@ -224,7 +224,7 @@ async def _deliveries(running: Running, costs: Costs) -> None:
     with costs.of("push: measure the lag"):
         await queue.lag()
     with costs.of("A2A: find a conversation"):
-        await PostgresConversations(database.hot).find(task_id, None)
+        await PostgresConversations(database.hot).of_task(task_id)
 
 
 async def _sessions(running: Running, costs: Costs) -> None:

@@ -51,8 +51,8 @@ class Conversations(Protocol):
     async def reveal(self, task_id: str) -> None:
         """From now on it is a task for its client, whatever it was to be answered with."""
 
-    async def find(self, task_id: str, owner: str | None) -> Conversation | None:
-        """The conversation of a task; `owner` None finds everybody's."""
+    async def of_task(self, task_id: str) -> Conversation | None:
+        """The conversation of a task that the caller has reached (domain/reach.py). It is found whoever owns it."""
 
     async def named(self, owner: str, name: str) -> Conversation | None:
         """The conversation of the task that the owner's client calls so, else of the task whose id this is, whoever

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from asya_crds import jsontext
 from asya_crds.naming import queue_name
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.queues.first_row import FirstRow
+from asya_gateway.storage.queues.first_row import FirstRow, last_id
 from asya_transports.postgres.enqueue import ENQUEUE_TABLE
 from asya_transports.postgres.sessions import probe
 
@@ -25,7 +25,7 @@ SELECT
     (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE id >= oldest.id ORDER BY id LIMIT {COUNTED_ROWS}) AS o)
         AS outbox_rows,
     coalesce(extract(epoch FROM clock_timestamp() - oldest.created_at), 0)::float8 AS outbox_age,
-    coalesce(oldest.id, pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')::regclass), 0) AS outbox_id,
+    coalesce(oldest.id, {last_id("outbox")}, 0) AS outbox_id,
     pg_notification_queue_usage() AS notifications,
     snapshots.seconds, snapshots.transactions, {{queues}} AS queues
 FROM (

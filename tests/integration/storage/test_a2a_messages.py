@@ -41,7 +41,7 @@ async def test_tasks_with_and_without_a_conversation_are_stored_in_one_batch(sti
         # What is written again, because its answer was lost, is there once.
         assert await creator.flush(batch) == times
         conversations = PostgresConversations(still.storage.database)
-        found = [await conversations.find(each.id, None) for each in batch]
+        found = [await conversations.of_task(each.id) for each in batch]
         owner = batch[1].owner
         assert found[:2] == [None, Conversation(batch[1].id, owner, "0.3", "c", reply="auto")]
         assert [await conversations.messages(each.id, None, most_bytes=MOST) for each in batch[:2]] == [(), ['"hi"']]

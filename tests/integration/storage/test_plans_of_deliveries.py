@@ -89,7 +89,7 @@ async def clients(still: Running) -> None:
     with pytest.raises(Conflict):
         await still.tasks.admit(new_task(owner="o1", conversation=begun), Terms())
     conversations = PostgresConversations(still.storage.database.hot)
-    assert await conversations.find(task_id, "o1") is not None
+    assert await conversations.of_task(task_id) is not None
     for name in (task_id, begun.client_task_id or ""):
         named = await conversations.named("o1", name)
         assert named is not None

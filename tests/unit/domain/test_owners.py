@@ -1,8 +1,10 @@
 """Who sees the tasks of all owners, and that nobody does because something is missing."""
 
+import ast
 import dataclasses
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,27 @@ def test_whose_tasks_is_said_wherever_the_store_is_asked() -> None:
     ]
     assert len(asked) == 5
     assert all(each.annotation is OwnerScope and each.default is inspect.Parameter.empty for each in asked)
+
+
+def parameters_without_owner(source: str) -> Iterator[str]:
+    """`function.parameter` for each parameter that stands for an owner and may be None."""
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for each in (*function.args.args, *function.args.kwonlyargs):
+                if each.arg in ("owner", "caller", "asker") and "None" in ast.unparse(each.annotation or ast.Tuple([])):
+                    yield f"{function.name}.{each.arg}"
+
+
+def test_nothing_that_reads_or_writes_tasks_takes_a_missing_owner() -> None:
+    assert list(parameters_without_owner("def find(id: str, owner: str | None, *, n: int | None): ...")) == [
+        "find.owner"
+    ]
+    assert list(parameters_without_owner("async def find(owner: OwnerScope, caller): ...")) == []
+    files = [file for folder in ("domain", "storage") for file in (PROTOCOLS.parent / folder).rglob("*.py")]
+    assert len(files) > 100
+    found = {name for file in files for name in parameters_without_owner(file.read_text())}
+    # In a list, None is the caller's own; in an answer, None has the caller's right looked up.
+    assert found == {"listed.owner", "answer.owner"}
 
 
 def test_what_callers_reach_never_asks_for_every_owner() -> None:

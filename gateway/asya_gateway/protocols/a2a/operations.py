@@ -128,7 +128,7 @@ async def stream(request: A2aRequest, params: Params, after: int | None) -> Stre
         # Nobody has seen anything of a task that is new. What it shows is still charged as the request's body.
         return new_groups(request, taken.task_id, taken.view), request.dialect
     request.http.app[BUDGET].release()
-    conversation = taken.conversation or await request.conversations.find(taken.task_id, None)
+    conversation = taken.conversation or await request.conversations.of_task(taken.task_id)
     if conversation is not None and conversation.reply is not None:
         return held_groups(request, conversation, conversation.reply, length), request.dialect
     seen = None if taken.begun else after

@@ -94,7 +94,7 @@ async def answered(
     if waits:
         task = await TaskWait(request.tasks, taken.task_id, request.caller).outcome(Silent(), request.block_limit())
     task = task or await request.tasks.get(taken.task_id, request.caller, payload=False)
-    conversation = taken.conversation or await request.conversations.find(task.id, None)
+    conversation = taken.conversation or await request.conversations.of_task(task.id)
     return await shown(request, conversation, await view(request, task, conversation, history_length))
 
 

@@ -107,7 +107,7 @@ async def event_groups(
             after = None
         seen, items = begin, snapshot.updates
         task = await tasks.get(task_id, caller, payload=False)
-        conversation = as_seen(await request.conversations.find(task_id, None), request)
+        conversation = as_seen(await request.conversations.of_task(task_id), request)
         names = named_task(task, conversation), named_context(task, conversation)
         if after is None:
             shown = await view(request, task, conversation, history_length, dialect=dialect)

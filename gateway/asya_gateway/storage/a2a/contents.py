@@ -11,7 +11,7 @@ from asya_gateway.storage.a2a.listing_sql import SINCE
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
 from asya_gateway.storage.tasks.reading import INPUTS
-from asya_gateway.storage.tasks.rows import error_of, inline, pause_of
+from asya_gateway.storage.tasks.rows import error_of, inline, pause_of, small_bodies
 
 PAGE_BYTES = 1024 * 1024
 """Bytes of what is read beyond which a page ends, after at least one task. A body that is read alone because of its
@@ -19,7 +19,7 @@ size counts as so many."""
 
 _SIZES = ("route", "message", "result", "error", "question", "messages_text")
 
-# The bodies are aggregates, which the planner cannot turn into joins that walk a whole index.
+# The question is an aggregate, as the bodies are (small_bodies).
 _CONTENTS = f"""
 SELECT * FROM (
     SELECT found.*, sum(size) OVER (ORDER BY n) AS bytes FROM (
@@ -34,12 +34,7 @@ SELECT * FROM (
             JOIN tasks t ON t.id = f.id AND t.owner = $1
             LEFT JOIN a2a_tasks a ON a.task_id = t.id
             CROSS JOIN LATERAL (
-                SELECT max(body) FILTER (WHERE kind = 'result') AS result,
-                       max(body) FILTER (WHERE kind = 'error') AS error, bool_or(body IS NULL) AS left_out
-                FROM (
-                    SELECT kind, {inline("body")} AS body FROM task_bodies
-                    WHERE task_id = t.id AND t.finished_at IS NOT NULL AND (kind = 'error' OR kind = 'result' AND $4)
-                ) bodies
+                {small_bodies(("result", "error"), "kind = 'error' OR kind = 'result' AND $4")}
             ) b
             CROSS JOIN LATERAL (
                 SELECT max(question) AS question, bool_or(question IS NULL) AS left_out FROM (

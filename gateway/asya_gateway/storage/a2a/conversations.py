@@ -22,9 +22,9 @@ WHERE d.task_id = {task_id} AND d.channel = 'a2a' AND d.disabled_reason IS NOT N
 
 
 _DISABLED = disabled_of("$1")
-_FIND = f"""
+_OF_TASK = f"""
 SELECT task_id, owner, dialect, context_id, client_task_id, reply, ({_DISABLED}) AS disabled FROM a2a_tasks
-WHERE task_id = $1 AND ($2::text IS NULL OR owner = $2)
+WHERE task_id = $1
 """
 _NAMED = f"""
 SELECT a.task_id, a.owner, a.dialect, a.context_id, a.client_task_id, a.reply, ({disabled_of("a.task_id")}) AS disabled
@@ -55,8 +55,8 @@ class PostgresConversations:
     async def reveal(self, task_id: str) -> None:
         await self._database.execute(_REVEAL, task_id)
 
-    async def find(self, task_id: str, owner: str | None) -> Conversation | None:
-        return _conversation(await self._database.fetchrow(_FIND, task_id, owner))
+    async def of_task(self, task_id: str) -> Conversation | None:
+        return _conversation(await self._database.fetchrow(_OF_TASK, task_id))
 
     async def named(self, owner: str, name: str) -> Conversation | None:
         return _conversation(await self._database.fetchrow(_NAMED, owner, name))

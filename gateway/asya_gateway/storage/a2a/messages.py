@@ -10,25 +10,22 @@ from asya_gateway.domain.task import LARGEST_INLINE, JsonText
 from asya_gateway.storage.database import AnyConnection, Database
 from asya_gateway.storage.tasks.reading import WEIGHT
 from asya_gateway.storage.tasks.rows import inline
+from asya_gateway.storage.tasks.written import INTO_MESSAGES, TAKE_REQUEST_KEY
 
 # A statement sees what was committed before it began, so the lock must be held before the numbers are read.
 _LOCK = "SELECT true FROM a2a_tasks WHERE task_id = $1 FOR UPDATE"
-_ADD = """
+_ADD = f"""
 WITH so_far AS MATERIALIZED (
     SELECT coalesce(max(number), 0) AS number, coalesce(sum(octet_length(message::text)), 0) AS bytes
     FROM a2a_messages WHERE task_id = $1
 )
-INSERT INTO a2a_messages (task_id, number, message)
+{INTO_MESSAGES}
 SELECT $1, number + 1, $2::text::json FROM so_far WHERE number < $3 AND bytes + octet_length($2::text) <= $4
 RETURNING number
 """
 
 STORED = "message stored"
 """The action of the keys of messages that are stored, whatever becomes of what they answer."""
-_TAKE = """
-INSERT INTO task_request_keys (task_id, action, key, digest) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING RETURNING true
-"""
 _TAKEN = "SELECT digest FROM task_request_keys WHERE task_id = $1 AND action = $2 AND key = $3"
 _REMOVE = """
 WITH given_back AS (DELETE FROM task_request_keys WHERE task_id = $1 AND action = $3 AND key = $4)
@@ -69,7 +66,7 @@ async def add(
 
 async def _first(connection: AnyConnection, task_id: str, request: RequestKey) -> bool:
     """Whether no message was stored under this key. Raises KeyReused."""
-    if await connection.fetchval(_TAKE, task_id, STORED, request.key, request.digest):
+    if await connection.fetchval(TAKE_REQUEST_KEY, task_id, STORED, request.key, request.digest):
         return True
     if await connection.fetchval(_TAKEN, task_id, STORED, request.key) != request.digest:
         raise KeyReused

@@ -10,6 +10,7 @@ from asya_gateway.domain.destinations import MOST_PER_OWNER, MOST_PER_TASK, REVO
 from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.database import AnyConnection, Database
 from asya_gateway.storage.removing import in_chunks
+from asya_gateway.storage.tasks.written import DESTINATION_COLUMNS
 
 COLUMNS = """d.task_id, d.channel, d.name, d.owner, d.url, d.host, d.options::text AS options, d.sealed, d.revocables,
 d.disabled_reason"""
@@ -37,9 +38,8 @@ SELECT (SELECT count(*) FROM (
 
 # The one that is replaced goes on where it was, for whoever lets a disabled one live again. Its lease ends, so that
 # nothing more is sent to the place that it was before.
-_PUT = """
-INSERT INTO destinations
-    (task_id, channel, name, owner, revocables, url, host, options, sealed, delivered_seq, status)
+_PUT = f"""
+INSERT INTO destinations ({DESTINATION_COLUMNS}, status)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8::json, $9, t.delivered_seq, t.status FROM (
     SELECT last_seq - (finished_at IS NOT NULL)::integer AS delivered_seq,
            CASE WHEN finished_at IS NULL THEN status ELSE '' END AS status

@@ -5,7 +5,7 @@ from typing import Protocol
 from asya_crds.naming import queue_name
 from asya_gateway.domain.backlog import Counted
 from asya_gateway.storage.database import Database
-from asya_gateway.storage.queues.first_row import FirstRow
+from asya_gateway.storage.queues.first_row import FirstRow, last_id
 from asya_transports.postgres.enqueue import ENQUEUE_TABLE, not_declared
 
 UNDECLARED_AFTER = 15.0
@@ -14,9 +14,9 @@ deployed declares its own. By then the row is visible to everybody, since no sta
 
 # Both read by primary key, from the oldest row on, and once for all actors. A count for each actor would read as many
 # rows, and as many removed ones for each.
-_OUTBOX = """
+_OUTBOX = f"""
 SELECT s.last_id, o.*
-FROM (SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')::regclass), 0) AS last_id) s
+FROM (SELECT coalesce({last_id("outbox")}, 0) AS last_id) s
 LEFT JOIN (
     SELECT actor, count(*) AS messages, count(unroutable) AS unroutable, max(unroutable) AS reason, min(id) AS oldest
     FROM (SELECT id, actor, unroutable FROM outbox WHERE id >= $1 ORDER BY id LIMIT $2) waiting GROUP BY actor
@@ -27,7 +27,7 @@ _QUEUES = f"""
 SELECT s.last_id, m.oldest, m.messages, substr(m.queue, length($3) + 1) AS actor,
        CASE WHEN q.name IS NULL THEN m.late ELSE 0 END AS unroutable
 FROM (
-    SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('{ENQUEUE_TABLE}', 'id')::regclass), 0) AS last_id
+    SELECT coalesce({last_id(ENQUEUE_TABLE)}, 0) AS last_id
 ) s
 LEFT JOIN (
     SELECT queue, count(*) AS messages, min(id) AS oldest,

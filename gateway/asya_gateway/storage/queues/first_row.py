@@ -6,6 +6,11 @@ ANEW_EVERY = 100
 """Number of readings after which one begins at the first row again."""
 
 
+def last_id(table: str) -> str:
+    """SQL: the id that the table's sequence gave last, or null. It is known without reading a row."""
+    return f"pg_sequence_last_value(pg_get_serial_sequence('{table}', 'id')::regclass)"
+
+
 class FirstRow:
     """Removed rows below `id` may still exist for an old snapshot. Without it, each reading might pass a million of
     them."""

@@ -12,6 +12,7 @@ from asya_gateway.domain.log import waits_for_queue
 from asya_gateway.domain.ports import OutboxEntry, Refused
 from asya_gateway.storage.chunks import TOO_LONG
 from asya_gateway.storage.database import UNHURRIED, Database
+from asya_gateway.storage.queues.first_row import last_id
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE
 from asya_gateway.storage.tasks.noting import Notes
 
@@ -49,8 +50,8 @@ WHERE o.not_before <= now() AND (p.place IS NULL OR o.not_before <= p.place)
 GROUP BY o.actor
 """
 
-_NOW = """
-SELECT now() AS at, coalesce(pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')::regclass), 0) AS last_id,
+_NOW = f"""
+SELECT now() AS at, coalesce({last_id("outbox")}, 0) AS last_id,
        pg_relation_size('outbox') / current_setting('block_size')::bigint AS blocks
 """
 

@@ -37,6 +37,7 @@ from asya_gateway.storage.tasks.creating import (
     create_size,
     task_columns,
 )
+from asya_gateway.storage.tasks.written import open_up_to_cap
 
 TRIES = 5
 """How often a key is tried if its task was just removed."""
@@ -109,18 +110,12 @@ WHERE EXISTS (SELECT FROM tasks t WHERE t.id = r.id)
 
 # Children count with the call that created them. Each count stops at its cap. The second one is in the order of the
 # index of open tasks, or the planner might search millions of finished ones.
-_OPEN_OF_OWNERS = """
-SELECT o.name, (SELECT count(*) FROM (
+_OPEN_OF_OWNERS = open_up_to_cap("""
     SELECT FROM tasks t WHERE t.owner = o.name AND t.finished_at IS NULL AND t.parent_id IS NULL
-    ORDER BY t.created_at DESC, t.id DESC LIMIT o.cap) f) AS open
-FROM unnest($1::text[], $2::integer[]) AS o(name, cap)
-"""
-_OPEN_OF_FLOWS = """
-SELECT o.name, (SELECT count(*) FROM (
+    ORDER BY t.created_at DESC, t.id DESC""")
+_OPEN_OF_FLOWS = open_up_to_cap("""
     SELECT FROM tasks t WHERE t.flow = o.name AND t.finished_at IS NULL AND t.parent_id IS NULL
-    ORDER BY t.owner, t.created_at DESC, t.id DESC LIMIT o.cap) f) AS open
-FROM unnest($1::text[], $2::integer[]) AS o(name, cap)
-"""
+    ORDER BY t.owner, t.created_at DESC, t.id DESC""")
 
 
 class Applicant(NamedTuple):

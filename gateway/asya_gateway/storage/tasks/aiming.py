@@ -7,27 +7,24 @@ from typing import Any
 from asya_crds import jsontext
 from asya_gateway.domain.destinations import MOST_PER_OWNER
 from asya_gateway.domain.ports import NewTask
+from asya_gateway.storage.tasks.written import DESTINATION_COLUMNS, open_up_to_cap
 
 FIELDS = "channel, destination, url, host, options, sealed, revocables"
 """Of each incoming task, besides its own; null without a destination."""
 ARGUMENTS = 7
 
 # Arrays of arrays must be rectangles, so that the subjects travel as JSON.
-ROWS = """aimed AS (
-    INSERT INTO destinations (task_id, channel, name, owner, revocables, url, host, options, sealed, delivered_seq)
+ROWS = f"""aimed AS (
+    INSERT INTO destinations ({DESTINATION_COLUMNS})
     SELECT id, channel, destination, owner, ARRAY(SELECT json_array_elements_text(revocables)), url, host, options,
            sealed, 0
-    FROM {fresh} WHERE url IS NOT NULL
+    FROM {{fresh}} WHERE url IS NOT NULL
 ), """
 
 # A range, of which the planner expects little. For an equal owner it might rather read the open ones of all.
-OPEN_OF_OWNERS = """
-SELECT o.name, (SELECT count(*) FROM (
+OPEN_OF_OWNERS = open_up_to_cap("""
     SELECT FROM destinations d
-    WHERE d.owner BETWEEN o.name AND o.name AND NOT d.done AND d.disabled_reason IS NULL LIMIT o.cap
-) f) AS open
-FROM unnest($1::text[], $2::integer[]) AS o(name, cap)
-"""
+    WHERE d.owner BETWEEN o.name AND o.name AND NOT d.done AND d.disabled_reason IS NULL""")
 """What still waits for something, of each owner. Each count stops at its cap."""
 CAP = MOST_PER_OWNER
 

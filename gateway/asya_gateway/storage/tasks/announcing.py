@@ -8,6 +8,7 @@ from asya_gateway.domain.log import TASK_CREATED, CreatedEntry, FinalEntry
 from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.tasks.guards import ENDED, ended_above
+from asya_gateway.storage.tasks.written import FIRST_OF_CHILD, INTO_CHILDREN
 from asya_transports.postgres.sessions import session_of
 
 TOO_LATE = "Announced after its parent had ended"
@@ -21,8 +22,7 @@ WITH parent AS MATERIALIZED (
               OR parent_id IS NOT NULL AND {ended_above("parent.parent_id")} IS NOT NULL AS ended
     FROM parent
 ), created AS (
-    INSERT INTO tasks (id, parent_id, context_id, owner, flow, surface, status, route, hop, ends_itself,
-                       deadline_at, message, created_at, updated_at, finished_at, ended_as)
+    {INTO_CHILDREN}
     SELECT $1, $2, context_id, owner, flow, surface,
            CASE WHEN ended THEN 'canceled' ELSE 'pending' END, $3::json, $4, $5,
            coalesce(deadline_at, clock_timestamp() + remaining),
@@ -33,8 +33,7 @@ WITH parent AS MATERIALIZED (
     ON CONFLICT (id) DO NOTHING
     RETURNING id, status, message, created_at
 )
-INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-SELECT id, 1, CASE status WHEN 'canceled' THEN 'final' ELSE 'created' END, status, 0,
+{FIRST_OF_CHILD}
        CASE status WHEN 'canceled' THEN $7::json ELSE $6::json END, created_at
 FROM created
 """

@@ -6,6 +6,7 @@ from typing import Any
 
 from asya_gateway.domain.ports import NewTask
 from asya_gateway.storage.columns import NULL, joined, split
+from asya_gateway.storage.tasks.written import INTO_MESSAGES
 
 FIELDS = "dialect, client_context, client_task_id, reply, message"
 """Of each incoming task, besides its own; null without a conversation."""
@@ -29,8 +30,8 @@ NAMED_ROWS = f"""conversed AS (
 ), """
 """For those whose client may have used the name before. They are not returned then."""
 
-MESSAGES = """said AS (
-    INSERT INTO a2a_messages (task_id, number, message) SELECT id, 1, message FROM {fresh} WHERE dialect IS NOT NULL
+MESSAGES = f"""said AS (
+    {INTO_MESSAGES} SELECT id, 1, message FROM {{fresh}} WHERE dialect IS NOT NULL
 ), """
 
 NAMES_TAKEN = """

@@ -15,6 +15,7 @@ from asya_gateway.storage.columns import NULL, joined, split
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.conversing import ARGUMENTS, FIELDS, MESSAGES, ROWS, arrays, conversation_columns
+from asya_gateway.storage.tasks.written import INTO_BODIES, INTO_LOG
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
 OUTBOX_LEASE = 5.0
@@ -49,12 +50,16 @@ TASKS = """created AS (
 # The entry is the same for every task, so it is not an argument. (The JSON text contains no apostrophe.)
 _CREATED = CreatedEntry(message=TASK_CREATED).to_json()
 
-BODIES = """bodies AS (
-    INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'payload', payload FROM {fresh}
+BODIES = (
+    """bodies AS (
+    {into_bodies} SELECT id, 'payload', payload FROM {fresh}
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {into_log}
     SELECT id, 1, 'created', 'pending', 0, '{created}', created_at FROM {fresh}
-), """.replace("{created}", _CREATED)
+), """.replace("{into_bodies}", INTO_BODIES)
+    .replace("{into_log}", INTO_LOG)
+    .replace("{created}", _CREATED)
+)
 
 _INTO_OUTBOX = """queued AS (
     INSERT INTO outbox (task_id, actor, body, not_before, created_at)

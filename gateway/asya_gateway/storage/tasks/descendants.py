@@ -12,6 +12,8 @@ from asya_gateway.domain.log import FinalEntry
 from asya_gateway.domain.reports import FinalReport
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.guards import ENDED, has_children
+from asya_gateway.storage.tasks.rows import stored_body
+from asya_gateway.storage.tasks.written import ENDING, GROWN, INTO_BODIES, INTO_LOG
 from asya_gateway.telemetry.observer import FAN_OUT
 
 SLOTS = 3
@@ -44,16 +46,15 @@ def _applied(joined: str, status: str, message: str, error: str, detail: str) ->
     return f"""applied AS (
     UPDATE tasks t SET
         status = {status}, ended_as = {status}, message = {message},
-        last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
-        updated_at = clock_timestamp(), finished_at = clock_timestamp()
+        {ENDING}
     FROM locked l WHERE {joined}
-    RETURNING t.id, t.last_seq, t.progress, t.updated_at, t.flow,
+    RETURNING {GROWN}, t.flow,
               extract(epoch FROM t.updated_at - t.created_at)::float8 AS took
 ), bodies AS (
-    INSERT INTO task_bodies (task_id, kind, body) SELECT id, 'error', {error}::json FROM applied
+    {INTO_BODIES} SELECT id, 'error', {error}::json FROM applied
     ON CONFLICT DO NOTHING
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {INTO_LOG}
     SELECT id, last_seq, 'final', {status}, progress, {detail}::json, updated_at FROM applied
 )"""
 
@@ -86,8 +87,8 @@ WITH locked AS MATERIALIZED (
 SELECT id, flow, took FROM applied
 """
 
-_END_OF = """
-SELECT t.status, (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error
+_END_OF = f"""
+SELECT t.status, {stored_body("error")} AS error
 FROM tasks t WHERE t.id = $1
 """
 

@@ -19,6 +19,7 @@ from asya_gateway.storage.tasks.cascading import Cascade
 from asya_gateway.storage.tasks.descendants import Ended, SharedEnd
 from asya_gateway.storage.tasks.guards import ENDED, SPREADING, ended_above, has_children
 from asya_gateway.storage.tasks.owners import owner_parameter
+from asya_gateway.storage.tasks.written import ENDING, GROWN, INTO_BODIES, INTO_LOG
 from asya_gateway.telemetry.observer import FAN_OUT
 
 log = logging.getLogger(__name__)
@@ -50,20 +51,19 @@ WITH incoming AS (
     UPDATE tasks t SET
         status = e.status, ended_as = e.status, message = e.message, actor = coalesce(e.actor, t.actor),
         progress = CASE WHEN e.status = 'succeeded' THEN 100 ELSE t.progress END,
-        last_seq = t.last_seq + 1, remaining = NULL, pause_id = NULL,
-        updated_at = clock_timestamp(), finished_at = clock_timestamp()
+        {ENDING}
     -- All rows are found at once and joined by a hash. With a search for each, an unknown array of ids would be sorted
     -- again for each.
     FROM ending e WHERE t.id = ANY (ARRAY(SELECT id FROM ending)) AND t.id || '' = e.id
-    RETURNING t.id, t.parent_id, t.last_seq, t.status, t.progress, t.updated_at, t.flow, t.surface, t.created_at
+    RETURNING {GROWN}, t.parent_id, t.flow, t.surface, t.created_at
 ), bodies AS (
-    INSERT INTO task_bodies (task_id, kind, body)
+    {INTO_BODIES}
     SELECT id, 'result', result FROM ending WHERE result IS NOT NULL
     UNION ALL
     SELECT id, 'error', error FROM ending WHERE error IS NOT NULL
     ON CONFLICT DO NOTHING
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {INTO_LOG}
     SELECT a.id, a.last_seq, 'final', a.status, a.progress, e.detail, a.updated_at
     FROM applied a JOIN ending e USING (id)
 )

@@ -16,7 +16,8 @@ from asya_gateway.storage.columns import split
 from asya_gateway.storage.tasks.announcing import TOO_LATE
 from asya_gateway.storage.tasks.guards import ASKING, ENDED, MOVING, STATUS_AT, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, progress_sql
-from asya_gateway.storage.tasks.reporting import KEYS_KEPT, TAKES
+from asya_gateway.storage.tasks.reporting import INTO_HOPS, KEYS_KEPT, TAKE_OVER, claim_action
+from asya_gateway.storage.tasks.written import FIRST_OF_CHILD, GROWN, INTO_BODIES, INTO_CHILDREN, INTO_LOG
 from asya_gateway.telemetry.observer import FAN_OUT
 from asya_transports.postgres.enqueue import ENQUEUE_COLUMNS, ENQUEUE_TABLE
 
@@ -282,20 +283,14 @@ _CLAIMED = f"""starting AS MATERIALIZED (
     FROM begun r JOIN locked l USING (id)
 ), claimed AS (
     -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.
-    INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)
+    {INTO_HOPS}
     SELECT id, claim_hop, attempt, claimant, 'claimed', clock_timestamp() + {{claim_lease}} * interval '1 second'
     FROM starting WHERE NOT dropped ORDER BY id
-    ON CONFLICT (task_id, hop) DO UPDATE SET
-        claimant    = CASE WHEN {TAKES} THEN excluded.claimant ELSE h.claimant END,
-        attempt     = CASE WHEN {TAKES} THEN excluded.attempt ELSE h.attempt END,
-        lease_until = CASE WHEN {TAKES} THEN excluded.lease_until ELSE h.lease_until END
-    RETURNING h.task_id, h.claimant, h.state, h.frames
+    {TAKE_OVER}
 ), opened AS MATERIALIZED (
     SELECT s.*, c.frames, CASE
         WHEN s.dropped THEN 'drop'
-        WHEN c.state IN ('processed', 'completed') THEN 'done'
-        WHEN c.claimant = s.claimant THEN 'go'
-        ELSE 'busy' END AS action,
+        {claim_action("s")} END AS action,
         s.news AND NOT s.dropped AND c.state = 'claimed' AND c.claimant = s.claimant AS moves
     FROM starting s LEFT JOIN claimed c ON c.task_id = s.id
 ), """
@@ -347,10 +342,10 @@ _APPLIED = f"""applied AS (
     ) r
     -- All rows are found at once and joined by a hash. A search for each would sort the array again for each.
     WHERE t.id = ANY ({{ids}}) AND t.id || '' = r.id
-    RETURNING t.id, t.parent_id, t.last_seq, t.status, t.progress, t.updated_at, t.created_at, t.flow, t.surface,
+    RETURNING {GROWN}, t.parent_id, t.created_at, t.flow, t.surface,
               r.direct, r.progress_first, r.first, r.second
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {INTO_LOG}
     SELECT id, last_seq - (second IS NOT NULL)::integer, 'progress', CASE WHEN direct THEN 'running' ELSE status END,
            progress_first, first, updated_at FROM applied WHERE first IS NOT NULL
     UNION ALL
@@ -358,8 +353,8 @@ _APPLIED = f"""applied AS (
     FROM applied WHERE second IS NOT NULL
 )"""
 
-_BODIES = """, bodies AS (
-    INSERT INTO task_bodies (task_id, kind, body)
+_BODIES = f""", bodies AS (
+    {INTO_BODIES}
     SELECT v.id, 'result', r.result FROM verdict v JOIN ended r ON r.n = v.n WHERE v.outcome = 'ended' AND v.direct
     ON CONFLICT DO NOTHING
 )"""
@@ -372,8 +367,7 @@ _BORN = f""", newborn AS MATERIALIZED (
     FROM children c JOIN verdict v ON v.n = c.n AND v.outcome = 'ended' JOIN locked p ON p.id = c.parent_id
     ORDER BY c.id
 ), born AS (
-    INSERT INTO tasks (id, parent_id, context_id, owner, flow, surface, status, route, hop, ends_itself,
-                       deadline_at, message, created_at, updated_at, finished_at, ended_as)
+    {INTO_CHILDREN}
     SELECT id, parent_id, context_id, owner, flow, surface, CASE WHEN late THEN 'canceled' ELSE 'pending' END,
            route, hop, true, deadline_at, CASE WHEN late THEN '{TOO_LATE}' END, clock_timestamp(), clock_timestamp(),
            CASE WHEN late THEN clock_timestamp() END, CASE WHEN late THEN 'canceled' END
@@ -381,8 +375,7 @@ _BORN = f""", newborn AS MATERIALIZED (
     ON CONFLICT (id) DO NOTHING
     RETURNING id, parent_id, status, created_at
 ), first_entries AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
-    SELECT id, 1, CASE status WHEN 'canceled' THEN 'final' ELSE 'created' END, status, 0,
+    {FIRST_OF_CHILD}
            json_build_object('message', CASE status WHEN 'canceled' THEN '{TOO_LATE}' ELSE '{TASK_CREATED}' END,
                              'parent_id', parent_id), created_at
     FROM born

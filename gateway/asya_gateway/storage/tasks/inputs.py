@@ -16,18 +16,18 @@ from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.finishing import TaskFinisher
-from asya_gateway.storage.tasks.guards import ASKING
 from asya_gateway.storage.tasks.owners import owner_parameter
-from asya_gateway.storage.tasks.pausing import request_columns
+from asya_gateway.storage.tasks.pausing import AWAITS, STILL_OPEN, request_columns
+from asya_gateway.storage.tasks.written import GROWN, INTO_LOG, INTO_REQUEST_KEYS
 
 _LOCK = f"""
 SELECT true FROM tasks
-WHERE id = $1 AND ($2::text IS NULL OR owner = $2) AND status {ASKING} AND pause_id = $3
+WHERE {AWAITS}
 FOR NO KEY UPDATE
 """
 
-_REQUEST = """
-INSERT INTO task_request_keys (task_id, action, key, digest)
+_REQUEST = f"""
+{INTO_REQUEST_KEYS}
 SELECT task_id, $5, $6, $7 FROM changed WHERE $6::text IS NOT NULL
 ON CONFLICT DO NOTHING
 """
@@ -37,9 +37,9 @@ _LOGGED = f"""
 ), moved AS (
     UPDATE tasks t SET last_seq = t.last_seq + 1, updated_at = clock_timestamp()
     FROM changed c WHERE t.id = c.task_id
-    RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
+    RETURNING {GROWN}
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {INTO_LOG}
     SELECT id, last_seq, 'answered', status, progress, $4::json, updated_at FROM moved
 ), requested AS ({_REQUEST})
 """
@@ -60,7 +60,7 @@ _SET_ASIDE = f"""
 WITH changed AS (
     INSERT INTO task_inputs AS i (task_id, key, pause_id, set_aside) VALUES ($1, $2, $3, ARRAY[$8])
     ON CONFLICT (task_id, key) DO UPDATE SET set_aside = i.set_aside || excluded.set_aside
-    WHERE i.answered_at IS NULL AND i.pause_id = excluded.pause_id AND NOT i.set_aside @> excluded.set_aside
+    WHERE {STILL_OPEN} AND NOT i.set_aside @> excluded.set_aside
     RETURNING task_id
 {_LOGGED}
 SELECT EXISTS (SELECT FROM changed) AS changed,
@@ -74,7 +74,7 @@ WITH changed AS (
     VALUES ($1, $2, $3, $4, $8, clock_timestamp())
     ON CONFLICT (task_id, key) DO UPDATE SET
         action = excluded.action, answer_key = excluded.answer_key, answered_at = excluded.answered_at
-    WHERE i.answered_at IS NULL AND i.pause_id = excluded.pause_id
+    WHERE {STILL_OPEN}
     RETURNING task_id
 ), requested AS ({_REQUEST})
 SELECT true FROM changed

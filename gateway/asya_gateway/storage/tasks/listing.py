@@ -16,7 +16,7 @@ from asya_gateway.domain.ports import TaskFilter, TaskPage
 from asya_gateway.domain.task import TaskHead
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
-from asya_gateway.storage.tasks.owners import owner_parameter
+from asya_gateway.storage.tasks.owners import owned, owner_parameter
 
 LOOKS = (2_000, 8_000, 40_000)
 """Rows that a page's statements read in turn, for each part, while the page is not full. Frequent matches are found by
@@ -36,7 +36,7 @@ _FAMILY = """($1::text IS NULL OR $1 = (
 fan-out."""
 
 # The owner is checked wherever rows are read, so that nothing reveals how many tasks others have.
-_OF_WHOM = "($1::text IS NULL OR t.owner = $1)"
+_OF_WHOM = owned(1, "t.owner")
 _SIEVES = {
     "status": "($2::text IS NULL OR t.status = $2)",
     "flow": "($3::text IS NULL OR t.flow = $3)",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import asyncpg
 
 from asya_gateway.domain.log import ProgressEntry
+from asya_gateway.storage.tasks.written import GROWN, INTO_LOG
 from asya_transports.postgres.sessions import session_of
 
 Notes = Mapping[str, ProgressEntry]
@@ -14,7 +15,7 @@ MOST = 256
 
 # What is already the last entry is not said again. (Compared as text, because json has no equality, and PostgreSQL
 # cannot look into json with an escaped NUL.)
-_NOTE = """
+_NOTE = f"""
 WITH incoming AS (
     SELECT * FROM unnest($1::text[], $2::json[]) AS n(id, detail)
 ), locked AS MATERIALIZED (
@@ -27,9 +28,9 @@ WITH incoming AS (
 ), noted AS (
     UPDATE tasks t SET last_seq = t.last_seq + 1, updated_at = clock_timestamp()
     WHERE t.id = ANY (ARRAY(SELECT id FROM fresh))
-    RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
+    RETURNING {GROWN}
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {INTO_LOG}
     SELECT d.id, d.last_seq, 'progress', d.status, d.progress, f.detail, d.updated_at
     FROM noted d JOIN fresh f USING (id)
 )

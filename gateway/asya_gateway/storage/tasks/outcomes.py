@@ -9,23 +9,16 @@ from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks.guards import ASKING
 from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
 from asya_gateway.storage.tasks.owners import owner_parameter
-from asya_gateway.storage.tasks.rows import error_of, inline
+from asya_gateway.storage.tasks.rows import RETRY_OF, error_of, small_bodies
 
-# The bodies are an aggregate, which the planner cannot turn into a join that walks a whole index.
 _OUTCOMES = f"""
 SELECT f.n, {COLUMNS}, b.payload, b.result, b.error, b.left_out,
-       (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of,
+       {RETRY_OF},
        t.finished_at IS NOT NULL AS ended, t.finished_at IS NOT NULL OR t.status {ASKING} AS reached
 FROM unnest($1::text[], $2::text[], $3::boolean[], $4::boolean[]) WITH ORDINALITY AS f(id, owner, payload, known, n)
 JOIN tasks t ON t.id = f.id AND (f.owner IS NULL OR t.owner = f.owner)
 CROSS JOIN LATERAL (
-    SELECT max(body) FILTER (WHERE kind = 'payload') AS payload, max(body) FILTER (WHERE kind = 'result') AS result,
-           max(body) FILTER (WHERE kind = 'error') AS error, bool_or(body IS NULL) AS left_out
-    FROM (
-        SELECT kind, {inline("body")} AS body FROM task_bodies
-        WHERE task_id = t.id AND t.finished_at IS NOT NULL
-              AND (kind IN ('result', 'error') OR (kind = 'payload' AND f.payload))
-    ) found
+    {small_bodies(("payload", "result", "error"), "kind IN ('result', 'error') OR kind = 'payload' AND f.payload")}
 ) b
 WHERE t.id = ANY ($1) AND (NOT f.known OR t.finished_at IS NOT NULL OR t.status {ASKING})
 """

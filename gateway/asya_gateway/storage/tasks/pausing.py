@@ -19,7 +19,13 @@ from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.creating import Enqueue
 from asya_gateway.storage.tasks.guards import ASKING, MOVING
 from asya_gateway.storage.tasks.incarnations import CURRENT, NEWER, PROGRESS
-from asya_gateway.storage.tasks.owners import owner_parameter
+from asya_gateway.storage.tasks.owners import owned, owner_parameter
+from asya_gateway.storage.tasks.written import GROWN, INTO_LOG, INTO_REQUEST_KEYS
+
+AWAITS = f"id = $1 AND {owned(2)} AND status {ASKING} AND pause_id = $3"
+"""The task waits for an answer to this pause."""
+STILL_OPEN = "i.answered_at IS NULL AND i.pause_id = excluded.pause_id"
+"""Of an input `i` that would be inserted: it is stored for the same pause, and nobody has answered it."""
 
 _PAUSE = f"""
 WITH r AS MATERIALIZED (
@@ -56,9 +62,9 @@ WITH r AS MATERIALIZED (
         remaining = greatest(t.deadline_at - clock_timestamp(), interval '0'), deadline_at = NULL,
         last_seq = t.last_seq + 1, updated_at = clock_timestamp()
     FROM asked CROSS JOIN r WHERE t.id = asked.task_id
-    RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
+    RETURNING {GROWN}
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {INTO_LOG}
     SELECT id, last_seq, 'paused', status, progress, $10::json, updated_at FROM applied
 )
 SELECT coalesce(a.status, l.status) AS status, coalesce(a.progress, l.progress) AS progress,
@@ -70,7 +76,7 @@ FROM locked l LEFT JOIN applied a USING (id)
 _ANSWER = f"""
 WITH locked AS MATERIALIZED (
     SELECT id FROM tasks
-    WHERE id = $1 AND ($2::text IS NULL OR owner = $2) AND status {ASKING} AND pause_id = $3
+    WHERE {AWAITS}
     FOR NO KEY UPDATE
 ), closed AS (
     INSERT INTO task_inputs AS i (task_id, key, pause_id, action, answer, answer_key, answered_at)
@@ -78,7 +84,7 @@ WITH locked AS MATERIALIZED (
     ON CONFLICT (task_id, key) DO UPDATE SET
         action = excluded.action, answer = excluded.answer, answer_key = excluded.answer_key,
         answered_at = excluded.answered_at
-    WHERE i.answered_at IS NULL AND i.pause_id = excluded.pause_id
+    WHERE {STILL_OPEN}
     RETURNING i.task_id
 ), answered AS (
     UPDATE task_pauses p SET answer_key = $7, answered_at = clock_timestamp()
@@ -98,13 +104,13 @@ WITH locked AS MATERIALIZED (
     FROM answered a WHERE t.id = a.task_id
     RETURNING t.id, t.last_seq, t.progress, t.updated_at
 ), kept AS (
-    INSERT INTO task_request_keys (task_id, action, key, digest)
+    {INTO_REQUEST_KEYS}
     SELECT id, $8, $9, $10 FROM resumed WHERE $9::text IS NOT NULL
     ON CONFLICT DO NOTHING
 ), incoming AS (
     SELECT id, $5::text AS actor, $6::text AS envelope, updated_at AS created_at FROM resumed
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {INTO_LOG}
     SELECT id, last_seq, 'resumed', 'running', progress, $12::json, updated_at FROM resumed
 ), """
 

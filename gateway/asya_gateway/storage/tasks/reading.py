@@ -19,15 +19,17 @@ from asya_gateway.storage.database import Database
 from asya_gateway.storage.tasks import listing
 from asya_gateway.storage.tasks.guards import ASKING, ENDED, ended_above
 from asya_gateway.storage.tasks.heads import COLUMNS, columns_of
-from asya_gateway.storage.tasks.owners import owner_parameter
+from asya_gateway.storage.tasks.owners import owned, owner_parameter
 from asya_gateway.storage.tasks.rows import (
     DETAIL,
     PAGE,
+    RETRY_OF,
     ROW_BYTES,
     error_of,
     inline,
     pause_of,
     small_body,
+    stored_body,
     task_of,
     update_of,
 )
@@ -39,16 +41,16 @@ INPUTS = """CASE WHEN t.pause_id IS NOT NULL THEN (
 """What has become of the open pause's inputs."""
 
 _BODIES = f"""
-CASE WHEN $3 THEN (SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'payload') END AS payload,
-(SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'result') AS result,
-(SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = 'error') AS error,
+CASE WHEN $3 THEN {stored_body("payload")} END AS payload,
+{stored_body("result")} AS result,
+{stored_body("error")} AS error,
 (SELECT question::text FROM task_pauses p WHERE p.task_id = t.id AND p.pause_id = t.pause_id) AS question,
 {INPUTS},
-(SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
+{RETRY_OF}
 """
 
 
-_MINE = "t.id = $1 AND ($2::text IS NULL OR t.owner = $2)"
+_MINE = f"t.id = $1 AND {owned(2, 't.owner')}"
 
 _SMALL = ", ".join(
     f"{inline(text)} AS {name}, {text} IS NOT NULL AS has_{name}"
@@ -56,7 +58,7 @@ _SMALL = ", ".join(
 )
 
 _GET_SMALL = f"""
-SELECT {COLUMNS}, {_SMALL}, {INPUTS}, (SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of
+SELECT {COLUMNS}, {_SMALL}, {INPUTS}, {RETRY_OF}
 FROM tasks t
 LEFT JOIN task_bodies p ON $3 AND p.task_id = t.id AND p.kind = 'payload'
 LEFT JOIN task_bodies r ON r.task_id = t.id AND r.kind = 'result'

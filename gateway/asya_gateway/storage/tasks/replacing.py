@@ -10,6 +10,7 @@ from asya_gateway.domain.reports import END_NOT_REPORTED, FinalReport
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.finishing import final_entry
+from asya_gateway.storage.tasks.written import INTO_BODIES
 
 # Roots, and tasks that ended in other ways, are recognised without reading a body.
 _LOCK = f"""
@@ -24,7 +25,7 @@ WHERE task_id = $1 AND kind = 'error' AND starts_with(body::text, '{{"code":"{EN
 RETURNING true
 """
 
-_REPLACE = """
+_REPLACE = f"""
 WITH applied AS (
     UPDATE tasks SET
         status = $2, ended_as = $2, message = $3, actor = coalesce($4, actor),
@@ -33,7 +34,7 @@ WITH applied AS (
     WHERE id = $1
     RETURNING id, last_seq, status, progress, updated_at
 ), bodies AS (
-    INSERT INTO task_bodies (task_id, kind, body)
+    {INTO_BODIES}
     SELECT id, kind, body FROM applied
     CROSS JOIN (VALUES ('result', $5::json), ('error', $6::json)) AS b(kind, body) WHERE body IS NOT NULL
     ON CONFLICT DO NOTHING

@@ -12,6 +12,7 @@ from asya_gateway.domain.text import storable
 from asya_gateway.storage.columns import NULL, joined, split
 from asya_gateway.storage.tasks.guards import ENDED, MOVING, STATUS_AT, ended_above
 from asya_gateway.storage.tasks.incarnations import NEWER, PROGRESS
+from asya_gateway.storage.tasks.written import GROWN, INTO_LOG
 from asya_transports.postgres.sessions import session_of
 
 KEYS_KEPT = 8
@@ -34,9 +35,23 @@ _LOCKED = f"""
     FROM tasks t WHERE t.id = ANY({split(1)}) ORDER BY t.id FOR NO KEY UPDATE
 """
 
-TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt
+_TAKES = """(h.state = 'claimed' AND (h.claimant = excluded.claimant OR h.attempt < excluded.attempt
              OR h.lease_until < clock_timestamp()))"""
 """Whether the claim of a report (`excluded`) takes the hop `h`."""
+INTO_HOPS = "INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)"
+TAKE_OVER = f"""ON CONFLICT (task_id, hop) DO UPDATE SET
+        claimant    = CASE WHEN {_TAKES} THEN excluded.claimant ELSE h.claimant END,
+        attempt     = CASE WHEN {_TAKES} THEN excluded.attempt ELSE h.attempt END,
+        lease_until = CASE WHEN {_TAKES} THEN excluded.lease_until ELSE h.lease_until END
+    RETURNING h.task_id, h.claimant, h.state, h.frames"""
+"""Claims hops, if INTO_HOPS finds them stored: those whose claims the reports take."""
+
+
+def claim_action(report: str) -> str:
+    """SQL, the rest of a CASE: the answer to the report's claim, from the hop `c` that TAKE_OVER returned."""
+    return f"""WHEN c.state IN ('processed', 'completed') THEN 'done'
+        WHEN c.claimant = {report}.claimant THEN 'go' ELSE 'busy'"""
+
 
 _CLAIMS = f"""
 ), standing AS MATERIALIZED (
@@ -45,16 +60,12 @@ _CLAIMS = f"""
         IS NOT NULL) AS over FROM locked l
 ), claimed AS (
     -- ON CONFLICT sees rows that were committed after this statement's snapshot; a SELECT would not.
-    INSERT INTO task_hops AS h (task_id, hop, attempt, claimant, state, lease_until)
+    {INTO_HOPS}
     SELECT r.id, r.claim_hop, r.attempt, r.claimant, 'claimed', clock_timestamp() + $15 * interval '1 second'
     FROM incoming r JOIN standing l USING (id)
     WHERE r.claim_hop IS NOT NULL AND r.state = 'received' AND NOT l.over
     ORDER BY r.id
-    ON CONFLICT (task_id, hop) DO UPDATE SET
-        claimant    = CASE WHEN {TAKES} THEN excluded.claimant ELSE h.claimant END,
-        attempt     = CASE WHEN {TAKES} THEN excluded.attempt ELSE h.attempt END,
-        lease_until = CASE WHEN {TAKES} THEN excluded.lease_until ELSE h.lease_until END
-    RETURNING h.task_id, h.claimant, h.state, h.frames
+    {TAKE_OVER}
 ), held AS (
     UPDATE task_hops h SET
         lease_until = clock_timestamp() + CASE r.state WHEN 'released' THEN 0 ELSE $15 END * interval '1 second',
@@ -71,9 +82,7 @@ _CLAIMS = f"""
         WHEN r.claim_hop IS NULL THEN 'go'
         WHEN l.over THEN 'done'
         WHEN r.state <> 'received' THEN CASE WHEN w.task_id IS NULL THEN 'done' ELSE 'go' END
-        WHEN c.state IN ('processed', 'completed') THEN 'done'
-        WHEN c.claimant = r.claimant THEN 'go'
-        ELSE 'busy' END AS action,
+        {claim_action("r")} END AS action,
         c.frames
     FROM incoming r JOIN standing l USING (id)
     LEFT JOIN claimed c ON c.task_id = r.id
@@ -100,9 +109,9 @@ _APPLIED = f"""
         updated_at = clock_timestamp()
     FROM moving r
     WHERE r.moves AND t.id = ANY (ARRAY(SELECT id FROM moving WHERE moves)) AND t.id || '' = r.id
-    RETURNING t.id, t.last_seq, t.status, t.progress, t.updated_at
+    RETURNING {GROWN}
 ), logged AS (
-    INSERT INTO task_updates (task_id, seq, kind, status, progress, detail, at)
+    {INTO_LOG}
     SELECT a.id, a.last_seq, 'progress', a.status, a.progress, r.detail, a.updated_at
     FROM applied a JOIN incoming r USING (id)
 )

@@ -14,18 +14,14 @@ from asya_gateway.domain.reports import FinalOutcome, FinalReport
 from asya_gateway.storage.replication import settled
 from asya_gateway.storage.retrying import acquired
 from asya_gateway.storage.tasks.finishing import TaskFinisher
-from asya_gateway.storage.tasks.owners import owner_parameter
-
-_TAKE = """
-INSERT INTO task_request_keys (task_id, action, key, digest) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING RETURNING true
-"""
+from asya_gateway.storage.tasks.owners import owned, owner_parameter
+from asya_gateway.storage.tasks.written import TAKE_REQUEST_KEY
 
 _GIVE_BACK = "DELETE FROM task_request_keys WHERE task_id = $1 AND action = $2 AND key = $3"
 
-_FIND = """
+_FIND = f"""
 SELECT k.digest FROM task_request_keys k JOIN tasks t ON t.id = k.task_id
-WHERE k.task_id = $1 AND k.action = $2 AND k.key = $3 AND ($4::text IS NULL OR t.owner = $4)
+WHERE k.task_id = $1 AND k.action = $2 AND k.key = $3 AND {owned(4, "t.owner")}
 """
 
 
@@ -50,7 +46,7 @@ class TaskRequests:
     ) -> list[asyncpg.Record] | None:
         """None if the key is taken, by a committed transaction that this one waited for."""
         async with connection.transaction():
-            if not await connection.fetchval(_TAKE, report.task_id, key.action, key.key, key.digest):
+            if not await connection.fetchval(TAKE_REQUEST_KEY, report.task_id, key.action, key.key, key.digest):
                 return None
             rows = await self._finisher.end(connection, [report])
             if not any(row["applied"] and row["id"] == report.task_id for row in rows):

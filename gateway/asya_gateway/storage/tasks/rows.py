@@ -1,5 +1,6 @@
 """Columns of bodies and logs, and the objects made from such rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from asya_crds.status import TaskStatus, UpdateKind
@@ -29,6 +30,24 @@ def small_body(kind: str, task: str) -> str:
         ) found
     )"""
 
+
+def stored_body(kind: str) -> str:
+    """SQL: a task's body of this kind, however large, or null."""
+    return f"(SELECT body::text FROM task_bodies b WHERE b.task_id = t.id AND b.kind = '{kind}')"
+
+
+def small_bodies(kinds: Sequence[str], where: str) -> str:
+    """A SELECT of the bodies of these kinds of an ended task `t`, those `where` it holds, if they are small;
+    `left_out` is true if there is a larger one. It is an aggregate, which the planner cannot turn into a join that
+    walks a whole index."""
+    columns = ", ".join(f"max(body) FILTER (WHERE kind = '{kind}') AS {kind}" for kind in kinds)
+    return f"""SELECT {columns}, bool_or(body IS NULL) AS left_out FROM (
+        SELECT kind, {inline("body")} AS body FROM task_bodies
+        WHERE task_id = t.id AND t.finished_at IS NOT NULL AND ({where})
+    ) bodies"""
+
+
+RETRY_OF = "(SELECT retry_of FROM task_retries r WHERE r.task_id = t.id) AS retry_of"
 
 DETAIL = f"CASE WHEN kind = 'progress' THEN detail::text ELSE {inline('detail')} END AS detail"
 """A progress report's detail is small by its own limit. That of a question or an end may be as large as a result."""
