@@ -41,7 +41,7 @@ class GivenToken:
         self.held = TokenSource.TOKEN if token else TokenSource.NOTHING
 
     async def token(self) -> str:
-        """The token."""
+        """The token as it was given; "" if there is none."""
         return self._token
 
     async def renewed(self, refused: str) -> str:

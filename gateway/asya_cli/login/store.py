@@ -39,7 +39,7 @@ class Login:
 
 
 class LoginFolder:
-    """The logins in a folder."""
+    """One file for each gateway, readable by its owner alone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

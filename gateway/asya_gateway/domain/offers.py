@@ -67,7 +67,7 @@ class RunOffer(Offer, Protocol):
 
 
 class PromptOffer(RunOffer, Protocol):
-    """A prompt."""
+    """A flow that clients list as a prompt, and run when they get it."""
 
     @property
     def prompt(self) -> McpPrompt:

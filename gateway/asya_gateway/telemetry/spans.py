@@ -8,7 +8,7 @@ SpanName = Literal["submit", "report", "pause", "final", "announce", "answer", "
 
 
 class RequestSpan:
-    """The span of a request."""
+    """Is told how its request was answered."""
 
     def answered(self, status: int) -> None:
         """Record the response's status."""

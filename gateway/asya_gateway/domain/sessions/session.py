@@ -43,7 +43,7 @@ class SessionId(str):
 
     @classmethod
     def new(cls) -> "SessionId":
-        """A new one."""
+        """An id that nobody can guess."""
         return cls(secrets.token_urlsafe(ID_BYTES))
 
     @property

@@ -46,7 +46,7 @@ class PollingSessionWatch:
         self._task = asyncio.create_task(self._run(), name="sessions")
 
     async def stop(self) -> None:
-        """Stop."""
+        """Look no more. Watchers are told nothing."""
         self._leave()
         if self._task is not None:
             self._task.cancel()

@@ -111,7 +111,7 @@ def _with_state(metadata: Mapping[str, Any], said: Status) -> Mapping[str, Any]:
 
 
 def task(view: TaskView) -> Json:
-    """Task."""
+    """{id, sessionId, status, artifacts?, history?, metadata?}."""
     found: Json = {"id": view.id, "sessionId": view.context_id, "status": status(view.status)}
     if view.artifacts:
         found["artifacts"] = [artifact(each, index) for index, each in enumerate(view.artifacts)]
@@ -121,7 +121,7 @@ def task(view: TaskView) -> Json:
 
 
 def status(said: Status) -> Json:
-    """TaskStatus."""
+    """{state, timestamp, message?}."""
     found: Json = {"state": STATES.get(said.state, said.state.value), "timestamp": timestamp(said.at)}
     if said.message is not None:
         found["message"] = message(said.message)
@@ -129,17 +129,17 @@ def status(said: Status) -> Json:
 
 
 def message(said: Message) -> Json:
-    """Message."""
+    """{role, parts, metadata?}; 0.1 has no ids of messages."""
     found: Json = {"role": said.role.value, "parts": [part(each) for each in said.parts]}
     return {**found, **present(metadata=said.metadata)}
 
 
 def artifact(made: Artifact, index: int) -> Json:
-    """Artifact."""
+    """{index, parts, name?, description?, metadata?}."""
     found: Json = {"index": index, "parts": optional.parts(made, part)}
     return {**found, **present(name=made.name, description=made.description, metadata=made.metadata)}
 
 
 def part(piece: Part) -> Json:
-    """A Part."""
+    """A part of 0.3 whose kind is told by `type`."""
     return v0_3.part(piece, "type")

@@ -167,7 +167,7 @@ def event(item: Event) -> Json:
 
 
 def task(view: TaskView) -> Json:
-    """Task."""
+    """{kind, id, contextId, status, artifacts?, history?, metadata?}."""
     found: Json = {"kind": "task", "id": view.id, "contextId": view.context_id, "status": status(view.status)}
     if view.artifacts:
         found["artifacts"] = [artifact(each) for each in view.artifacts]
@@ -177,7 +177,7 @@ def task(view: TaskView) -> Json:
 
 
 def status(said: Status) -> Json:
-    """TaskStatus."""
+    """{state, timestamp, message?}."""
     found: Json = {"state": said.state.value, "timestamp": timestamp(said.at)}
     if said.message is not None:
         found["message"] = message(said.message)
@@ -185,7 +185,7 @@ def status(said: Status) -> Json:
 
 
 def message(said: Message) -> Json:
-    """Message."""
+    """{kind, messageId, role, parts}, and its optional members."""
     found: Json = {
         "kind": "message",
         "messageId": said.message_id,
@@ -196,7 +196,7 @@ def message(said: Message) -> Json:
 
 
 def artifact(made: Artifact) -> Json:
-    """Artifact."""
+    """{artifactId, parts}, and its optional members."""
     found: Json = {"artifactId": made.artifact_id, "parts": optional.parts(made, part)}
     return {**found, **optional.of_artifact(made)}
 

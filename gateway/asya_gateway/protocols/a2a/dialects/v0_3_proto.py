@@ -126,18 +126,18 @@ def event(item: Event) -> Json:
 
 
 def task(view: TaskView) -> Json:
-    """Task."""
+    """Like the JSON of 0.3 without `kind`, and with the names of protocol buffers: TASK_STATE_…, ROLE_…, `content`."""
     found: Json = event(view)["task"]
     return found
 
 
 def message(said: Message) -> Json:
-    """Message."""
+    """{messageId, role: ROLE_…, content: [part]}, and its optional members."""
     return _message(v0_3.message(said))
 
 
 def part(piece: Part) -> Json:
-    """Part."""
+    """One member that tells the kind: {text}, {file} or {data}."""
     return _part(v0_3.part(piece))
 
 

@@ -227,7 +227,7 @@ def event(item: Event) -> Json:
 
 
 def task(view: TaskView) -> Json:
-    """Task."""
+    """{id, contextId, status, artifacts?, history?, metadata?}."""
     found: Json = {"id": view.id, "contextId": view.context_id, "status": status(view.status)}
     if view.artifacts:
         found["artifacts"] = [artifact(each) for each in view.artifacts]
@@ -237,7 +237,7 @@ def task(view: TaskView) -> Json:
 
 
 def status(said: Status) -> Json:
-    """TaskStatus."""
+    """{state: TASK_STATE_…, timestamp, message?}."""
     found: Json = {"state": state(said.state), "timestamp": timestamp(said.at)}
     if said.message is not None:
         found["message"] = message(said.message)
@@ -245,7 +245,7 @@ def status(said: Status) -> Json:
 
 
 def state(value: State) -> str:
-    """TaskState."""
+    """TASK_STATE_…"""
     return f"TASK_STATE_{value.name}"
 
 
@@ -255,7 +255,7 @@ def timestamp(at: datetime) -> str:
 
 
 def message(said: Message) -> Json:
-    """Message."""
+    """{messageId, role: ROLE_…, parts}, and its optional members."""
     found: Json = {
         "messageId": said.message_id,
         "role": "ROLE_USER" if said.role is Role.USER else "ROLE_AGENT",
@@ -265,12 +265,12 @@ def message(said: Message) -> Json:
 
 
 def artifact(made: Artifact) -> Json:
-    """Artifact."""
+    """{artifactId, parts}, and its optional members."""
     found: Json = {"artifactId": made.artifact_id, "parts": optional.parts(made, part)}
     return {**found, **optional.of_artifact(made)}
 
 
 def part(piece: Part) -> Json:
-    """Part."""
+    """{text | raw | url | data, mediaType?, filename?, metadata?}."""
     about = present(mediaType=piece.media_type, filename=piece.filename, metadata=piece.metadata)
     return {piece.kind.value: piece.value, **about}

@@ -58,7 +58,7 @@ class OfTask(Protocol):
 
     @property
     def task(self) -> CallOfTask:
-        """The task."""
+        """With whose end the request ends."""
 
 
 class SessionCall(SessionObserver):
