@@ -107,6 +107,6 @@ def _complain(error: Exception, message: str) -> None:
     if os.environ.get(DEBUG_VARIABLE) == "1":
         import traceback
 
-        traceback.print_exception(error)
+        typer.echo(readable("".join(traceback.format_exception(error))), err=True, nl=False)
     # Several lines are joined into one, because scripts read the last line of stderr.
     typer.echo(f"error: {readable(' '.join(line.strip() for line in message.splitlines()))}", err=True)

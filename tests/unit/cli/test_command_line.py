@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from asya_crds.readable import is_readable
 from servers.forking import run
 
 ASYA = Path(sys.executable).parent / "asya"
@@ -91,6 +92,17 @@ def test_debug_shows_where_it_failed() -> None:
     assert done.returncode == 3
     assert "Traceback (most recent call last)" in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("error: no gateway responds")
+
+
+def test_debug_shows_control_sequences_of_others_as_escapes() -> None:
+    """The traceback repeats the error's text, which may quote what another program or a caller wrote."""
+    done = asya("--debug", "dev", "/nowhere/\x1b]0;title\x07\u202e")
+    assert done.returncode == 2, done.stderr
+    traceback, _, last = done.stderr.rstrip("\n").rpartition("\n")
+    assert traceback.startswith("Traceback (most recent call last):\n")
+    for said in (traceback.splitlines()[-1], last):
+        assert r"/nowhere/\x1b]0;title\x07\u202e: no such folder" in said
+    assert is_readable(done.stderr)
 
 
 @pytest.mark.parametrize(
