@@ -62,6 +62,11 @@ Object = Annotated[Mapping[str, Any], PlainValidator(_object), WithJsonSchema({"
 ParentId = Annotated[str | None, PlainValidator(_parent), WithJsonSchema({"anyOf": [ID_SCHEMA, {"type": "null"}]})]
 
 
+MOST_REMEMBERED = 32
+LONGEST_REMEMBERED = 1024
+"""Actors, and characters of their names, of a route of which something may be remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """The past, present and future actors of an envelope. `curr` is the actor whose queue it is sent to, "" past the
@@ -86,6 +91,13 @@ class Route:
         """Whether this names no actor at all, as from sidecars that report without a route."""
         return not (self.prev or self.curr or self.next)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether what is made of it may be remembered. Many tasks take the same short routes; long ones, whose names
+        others choose, would fill the memory."""
+        names = *self.prev, self.curr, *self.next
+        return len(names) <= MOST_REMEMBERED and sum(map(len, names)) <= LONGEST_REMEMBERED
+
     def shifted(self) -> "Route":
         """The route after `curr` has finished."""
         head, rest = (self.next[0], self.next[1:]) if self.next else ("", ())
@@ -96,8 +108,8 @@ class Route:
         return {"prev": list(self.prev), "curr": self.curr, "next": list(self.next)}
 
     def to_json(self) -> str:
-        """JSON text of the wire form. Cached for routes of ordinary length, because many tasks take the same route."""
-        return _short_route_json(self) if len(self.prev) + len(self.next) < 32 else jsontext.dumps(self.as_dict())
+        """JSON text of the wire form, remembered for short routes."""
+        return _short_route_json(self) if self.is_short else jsontext.dumps(self.as_dict())
 
     @staticmethod
     def from_dict(value: Any) -> "Route":

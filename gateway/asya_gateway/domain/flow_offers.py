@@ -15,7 +15,7 @@ from asya_gateway.domain.identity.principals import Caller
 from asya_gateway.domain.offers import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Offers
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class FlowOffer:
     """A flow as a tool. Implements RunOffer. `exposure` is the flow's `mcp` block."""
 

@@ -18,7 +18,7 @@ _NAMED, _LOOKED_AT = 20, 1000
 """Flows that an error names, and those among which they are looked for."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ServedFlow:
     """A flow with its compiled checks and its source. `check` checks a call's payload; `check_arguments` the arguments
     without the answers of mcp.input, None if the flow asks for no inputs. `check_result` checks results against the

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.envelope import Route, format_seconds
+from asya_crds.flow import Flow
 from asya_crds.naming import HEADER_FLOW, HEADER_GATEWAY_URL
+from asya_gateway.domain.beside import KeptBeside
 from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.task import JsonText
 
@@ -39,10 +40,23 @@ class Blank:
         )
 
 
-@lru_cache(maxsize=2048)
 def blank(served: ServedFlow, mesh_url: str) -> Blank:
     """The template of a flow's envelopes."""
-    flow = served.flow
+    blanks = _blanks(served)
+    if mesh_url not in blanks:
+        blanks[mesh_url] = _made(served.flow, mesh_url)
+    return blanks[mesh_url]
+
+
+def _made(flow: Flow, mesh_url: str) -> Blank:
     route = Route((), flow.entrypoint, tuple(flow.route_next))
     headers = {HEADER_GATEWAY_URL: mesh_url, HEADER_FLOW: flow.name}
     return Blank(flow.timeout, headers, route.to_json(), jsontext.dumps(headers), jsontext.dumps(route.curr))
+
+
+def _none_yet(_served: ServedFlow) -> dict[str, Blank]:
+    return {}
+
+
+_blanks = KeptBeside(_none_yet)
+"""Templates by the URL of mesh, of which a process has one."""

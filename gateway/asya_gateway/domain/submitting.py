@@ -2,11 +2,11 @@
 
 import logging
 import time
-from functools import lru_cache
 from typing import Any
 
 from asya_crds import jsontext
 from asya_crds.naming import HEADER_CALLER
+from asya_gateway.domain.beside import KeptBeside
 from asya_gateway.domain.calls import Accepted, Call, TaskRules
 from asya_gateway.domain.clock import Clock
 from asya_gateway.domain.errors import InvalidArguments, QueueFull, TooLarge
@@ -41,6 +41,7 @@ class Submitting:
         self._observer = observer
         self._spans = observer.spans
         self._now = clock
+        self._caller_header = KeptBeside(self._header_of)
 
     async def accept(self, call: Call, left: Left | None = None) -> Accepted:
         """The call's task, new or stored earlier under the same key; `left`: see Tasks.submit. Raises what Tasks.accept
@@ -140,12 +141,9 @@ class Submitting:
     def _of_caller(self, call: Call) -> JsonText:
         """The header by which actors can act for their caller, encoded; "" at an open gateway, which knows nobody."""
         caller = call.caller
-        return _member(caller, self._rules.caller_claims) if isinstance(caller, Principal) else ""
+        return self._caller_header(caller) if isinstance(caller, Principal) else ""
 
-
-@lru_cache(maxsize=4096)
-def _member(caller: Principal, wanted: frozenset[str]) -> JsonText:
-    """x-asya-caller with the caller's id and the claims that a setting names; never a credential. A principal is
-    remembered for a while, and so is its header."""
-    claims = {name: value for name, value in caller.claims.items() if name in wanted}
-    return f"{jsontext.dumps(HEADER_CALLER)}:{jsontext.dumps({'id': caller.owner, 'claims': claims})}"
+    def _header_of(self, caller: Principal) -> JsonText:
+        """x-asya-caller with the caller's id and the claims that a setting names; never a credential."""
+        claims = {name: value for name, value in caller.claims.items() if name in self._rules.caller_claims}
+        return f"{jsontext.dumps(HEADER_CALLER)}:{jsontext.dumps({'id': caller.owner, 'claims': claims})}"

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -24,6 +23,7 @@ from asya_gateway.domain.oauth.errors import InvalidClient, InvalidClientMetadat
 from asya_gateway.domain.oauth.metadata import NO_SECRET, read_description
 from asya_gateway.domain.oauth.rules import OAuthRules
 from asya_gateway.domain.rates import Rates
+from asya_gateway.domain.weighed import CACHE_BYTES, WeighedCache, weight_of
 from asya_gateway.outbound.client import ExchangeLimits, OutboundResponse
 from asya_gateway.outbound.errors import AnswerRefused, NoAnswer, TargetRefused
 
@@ -37,7 +37,6 @@ HOST_PER_MINUTE = 10
 SOURCE_SHARE = 12
 """Of the requests that one source may send, every twelfth may fetch a document. So a stranger has no more than half of
 what may be fetched of a host, and does not keep others from the clients of that host."""
-MOST_DOCUMENTS = 1_000
 LONGEST_KEPT = 86_400.0
 SHORTEST_KEPT = 60.0
 KEPT_BY_DEFAULT = 3_600.0
@@ -65,7 +64,7 @@ class _Known:
 
 class ClientDocuments:
     """Fetches and remembers documents. Implements domain.oauth.ports.Documents. `per_minute` is the limit of requests
-    of one source to an endpoint of the authorization server; 0 is none."""
+    of one source to an endpoint of the authorization server; 0 is none. `cache`: bytes of what is remembered."""
 
     def __init__(
         self,
@@ -74,9 +73,10 @@ class ClientDocuments:
         *,
         per_minute: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
+        cache: int = CACHE_BYTES,
     ) -> None:
         self._fetching, self._rules, self._monotonic = client, rules, monotonic
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known = WeighedCache[str, _Known](cache, _weight)
         self._under_way: dict[str, asyncio.Task[_Known]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._rates = Rates(HOST_PER_MINUTE / 60.0, HOST_PER_MINUTE, monotonic=monotonic)
@@ -104,7 +104,6 @@ class ClientDocuments:
         known = self._known.get(url)
         if known is None or known.until <= self._monotonic():
             return None
-        self._known.move_to_end(url)
         return known
 
     async def _fetched(self, url: str, host: str, source: str) -> _Known:
@@ -128,10 +127,7 @@ class ClientDocuments:
     async def _fetch(self, url: str) -> _Known:
         async with self._slots:
             known = await self._outcome(url)
-        self._known[url] = known
-        self._known.move_to_end(url)
-        while len(self._known) > MOST_DOCUMENTS:
-            self._known.popitem(last=False)
+        self._known.keep(url, known)
         return known
 
     async def _outcome(self, url: str) -> _Known:
@@ -169,6 +165,14 @@ class ClientDocuments:
             scopes=described.scopes or COMMON_SCOPES,
             grant_types=described.grant_types,
         )
+
+
+def _weight(known: _Known) -> int:
+    """Bytes of what a stranger's document, or its URL, makes the gateway remember."""
+    if not isinstance(known.outcome, Client):
+        return LONGEST_CLIENT_ID + weight_of(str(known.outcome))
+    client = known.outcome
+    return 2 * LONGEST_CLIENT_ID + weight_of([client.name, client.redirect_uris, client.scopes, client.grant_types])
 
 
 def _checked_host(url: str) -> str:

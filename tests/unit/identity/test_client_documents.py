@@ -13,12 +13,12 @@ from asya_gateway.domain.identity.faults import TooManyRequests
 from asya_gateway.domain.oauth.clients import Client, ClientKind, key_of
 from asya_gateway.domain.oauth.errors import InvalidClient
 from asya_gateway.domain.oauth.rules import OAuthRules
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.identity.client_documents import (
     AT_ONCE,
     FAILURE_KEPT,
     HOST_PER_MINUTE,
     LONGEST_KEPT,
-    MOST_DOCUMENTS,
     MOST_WAITING,
     SHORTEST_KEPT,
     ClientDocuments,
@@ -60,9 +60,9 @@ class FakeWeb:
             raise self.answer
         return self.answer or answered(document(url), 200, "application/json", **self.headers)
 
-    def documents(self, *, per_minute: float = 0, **rules: Any) -> ClientDocuments:
+    def documents(self, *, per_minute: float = 0, cache: int = CACHE_BYTES, **rules: Any) -> ClientDocuments:
         rules_of = OAuthRules("https://gateway.example", **rules)
-        return ClientDocuments(self, rules_of, per_minute=per_minute, monotonic=lambda: self.now)
+        return ClientDocuments(self, rules_of, per_minute=per_minute, monotonic=lambda: self.now, cache=cache)
 
 
 def answered(body: Any, status: int = 200, content_type: str = "application/json", **headers: str) -> OutboundResponse:
@@ -267,15 +267,19 @@ async def test_a_limit_below_the_share_still_lets_a_source_fetch_one(fake: FakeW
         await documents.client("https://client.example/b", "192.0.2.1")
 
 
-async def test_so_many_documents_are_kept(fake: FakeWeb) -> None:
-    documents = fake.documents()
-    urls = [f"https://client{number}.example/m" for number in range(MOST_DOCUMENTS + 1)]
+@pytest.mark.parametrize(("callback", "at_least", "at_most"), [("c", 20, 40), ("c" * 2_000, 1, 15)])
+async def test_documents_are_kept_by_their_size(fake: FakeWeb, callback: str, at_least: int, at_most: int) -> None:
+    documents = fake.documents(cache=160 * 1024)
+    urls = [f"https://client{number}.example/m" for number in range(50)]
     for url in urls:
+        fake.answer = answered(document(url, redirect_uris=[f"https://{n}.example/{callback}" for n in range(4)]))
         await documents.client(url)
-    await documents.client(urls[-1])
-    assert len(fake.fetched) == MOST_DOCUMENTS + 1
-    await documents.client(urls[0])
-    assert len(fake.fetched) == MOST_DOCUMENTS + 2
+    fetched = len(fake.fetched)
+    fake.answer = None
+    for url in reversed(urls):
+        await documents.client(url)
+    # The last ones were known still.
+    assert at_least <= 50 - (len(fake.fetched) - fetched) <= at_most
 
 
 async def test_with_a_registration_token_only_documents_of_named_hosts_are_fetched(fake: FakeWeb) -> None:

@@ -37,7 +37,7 @@ class OpenCaller:
 OPEN = OpenCaller()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Principal:
     """A caller with an identity. Two ids of different authenticators never spell the same text."""
 

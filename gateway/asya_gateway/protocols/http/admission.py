@@ -111,7 +111,7 @@ class Admission:
 
     def _let_in(self, request: web.Request, principal: Principal, policy: RoutePolicy) -> None:
         try:
-            check_policy(principal, policy.at(request.path) if policy.varies else policy)
+            check_policy(principal, policy, request.path)
         except Unauthenticated as error:
             error.auth_url = self.challenges.auth_url
             raise

@@ -2,14 +2,14 @@
 process `POST /tasks` belongs to mesh and `GET /tasks` to callers."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from aiohttp.web import AppKey
 
+from asya_gateway.domain.beside import KeptBeside
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.identity.faults import Denied, Unauthenticated
 from asya_gateway.domain.identity.principals import Caller, Principal
@@ -50,7 +50,7 @@ class Audience(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RoutePolicy:
-    """What one route asks. Compared by identity, because each request asks whether its caller meets one."""
+    """What one route asks. Compared by identity, because it is remembered which ones a caller meets."""
 
     audience: Audience
     group: Group = Group.MCP
@@ -64,19 +64,9 @@ class RoutePolicy:
     refuse: "Refuse | None" = None
     """Writes the errors that are found before the handler runs; None for the usual form."""
 
-    def at(self, path: str) -> "RoutePolicy":
-        """What it asks of a request for this path."""
-        return _at(self, path) if self.varies else self
-
 
 Refuse = Callable[[web.Request, GatewayError, Mapping[str, str]], web.Response]
 """The response for a request, its error, and headers that the error needs."""
-
-
-@lru_cache(maxsize=1024)
-def _at(policy: RoutePolicy, path: str) -> RoutePolicy:
-    """One policy for each path, because policies are compared by identity."""
-    return replace(policy, resource=path, varies=False)
 
 
 PUBLIC = RoutePolicy(Audience.EVERYBODY)
@@ -131,14 +121,25 @@ def check_need(caller: Caller, need: Need, what: str) -> None:
         raise Denied(what, {INVOKE_SCOPE}, rights.scopes)
 
 
-@lru_cache(maxsize=8192)
-def check_policy(principal: Principal, policy: RoutePolicy) -> None:
-    """Refuse a principal to whom the route is closed, whatever it asks there. What lets one in never changes while the
-    principal is remembered, so that it is found out once; refusals are not remembered. Raises Unauthenticated for a
-    token of another resource, Denied."""
-    if not opens(principal.resource, policy.resource):
+def check_policy(principal: Principal, policy: RoutePolicy, path: str) -> None:
+    """Refuse a principal to whom the route is closed, whatever it asks at `path` there. What lets one in never changes
+    while the principal is remembered, so that it is found out once for each route with one resource; refusals are not
+    remembered. Raises Unauthenticated for a token of another resource, Denied."""
+    met = _met_by(principal)
+    if policy in met:
+        return
+    if not opens(principal.resource, path if policy.varies else policy.resource):
         raise Unauthenticated("the token was issued for another resource")
     check_need(principal, policy.need, "this route")
+    if not policy.varies:
+        met.add(policy)
+
+
+def _none_yet(_principal: Principal) -> set[RoutePolicy]:
+    return set()
+
+
+_met_by = KeptBeside(_none_yet)
 
 
 def opens(resource: str | None, path: str) -> bool:

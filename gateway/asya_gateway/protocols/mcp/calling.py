@@ -1,10 +1,11 @@
 """tools/call: submits a task, turns its log into progress notifications and its end into the result."""
 
 import asyncio
-from collections.abc import Coroutine, Hashable, Mapping, Sequence
-from functools import lru_cache, partial
-from typing import Any, cast
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any
 
+from asya_gateway.domain.beside import KeptBeside
 from asya_gateway.domain.calls import Call
 from asya_gateway.domain.errors import FlowNotFound, InvalidArguments, after_a_write
 from asya_gateway.domain.flows import ServedFlow
@@ -52,7 +53,7 @@ async def call_tool(context: RequestContext) -> Result | HeldRequest[Result]:
     served = offer.served
     arguments = _arguments(context.params)
     if context.revision.stateless:
-        check_param_headers(_param_headers(cast("Hashable", offer)), arguments, context.headers)
+        check_param_headers(param_headers_of(offer), arguments, context.headers)
     wanted, asks = answer_of(context, served.flow), await TaskAsks.of(context)
     if asks is not None and (task_id := await asks.continued()) is not None:
         return await _answered(context, served, task_id, wanted, asks)
@@ -88,10 +89,12 @@ async def _answered(
     return extension.created(context, task)
 
 
-@lru_cache(maxsize=1024)
-def _param_headers(offer: Hashable) -> Sequence[ParamHeader]:
-    """Cached, because each call of a tool would walk its schema again. A changed flow is another RunOffer."""
-    return param_headers(cast("RunOffer", offer).exposure.input_schema)
+def _headers_of(offer: RunOffer) -> Sequence[ParamHeader]:
+    return param_headers(offer.exposure.input_schema)
+
+
+param_headers_of = KeptBeside(_headers_of)
+"""Kept, because each call of a tool would walk its schema again. A changed flow is another RunOffer."""
 
 
 def _tool_name(params: Mapping[str, Any]) -> str:
@@ -148,8 +151,8 @@ async def abandon(context: RequestContext, task_id: str) -> None:
 
 
 class HeldCall:
-    """A tools/call whose task is running. Implements HeldRequest. `polled`: its client gets a task of the extension if there
-    is no result after the grace; another one is asked by `asks` what the task waits for."""
+    """A tools/call whose task is running. Implements HeldRequest. `polled`: its client gets a task of the extension if
+    there is no result after the grace; another one is asked by `asks` what the task waits for."""
 
     survives_drain = True
     needs_stream = False

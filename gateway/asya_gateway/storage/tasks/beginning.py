@@ -12,14 +12,6 @@ from asya_gateway.domain.hop_reports import BeginReport, HopBegun
 from asya_gateway.domain.log import ProgressEntry
 from asya_gateway.storage.columns import NULL, joined
 
-ORDINARY = 32
-"""Most actors of a route whose entries are kept in a cache."""
-
-
-def ordinary(route: Route) -> bool:
-    """Whether what is made of this route may be kept."""
-    return len(route.prev) + len(route.next) < ORDINARY
-
 
 def answer(row: Any, lease: float) -> HopBegun:
     """The answer to a begin: the row that the statement returned for it, if it knows the task. `lease`: seconds that a
@@ -77,7 +69,7 @@ def row(report: BeginReport) -> tuple[Any, ...]:
 
 def _entry(made: Any, route: Route, *said: Any) -> str:
     """The entry from its cache; one with a long route is not kept."""
-    text: str = (made if ordinary(route) else made.__wrapped__)(route, *said)
+    text: str = (made if route.is_short else made.__wrapped__)(route, *said)
     return text
 
 

@@ -19,7 +19,6 @@ from asya_gateway.domain.reports import ChildAnnouncement
 from asya_gateway.domain.text import storable
 from asya_gateway.storage.columns import NULL, joined
 from asya_gateway.storage.crews import HEARD_WITHIN
-from asya_gateway.storage.tasks.beginning import ordinary
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, SMALL_BATCH
 
 log = logging.getLogger(__name__)
@@ -191,7 +190,7 @@ def _entry(report: EndReport) -> str:
 
 
 def _entry_of(report: EndReport, said: HopLog) -> str:
-    kept = ordinary(report.route) and len(said.message or "") < KEPT
+    kept = report.route.is_short and len(said.message or "") < KEPT
     text: str = (_completed if kept else _completed.__wrapped__)(report.route, said)
     return text
 
