@@ -13,7 +13,7 @@ from bench import mcp_messages
 from bench.figures import Figure, Target, median, paired_ratio
 from bench.load import Outcome, Plan, request_bytes, run_load
 from bench.mcp_listeners import Listeners, Listening
-from bench.mcp_messages import CALL, LIST, LISTEN, McpRequest, old_call, open_session
+from bench.mcp_messages import CALL, HANDSHAKE, LIST, LISTEN, NEWEST, McpRequest, old_call, open_session
 from bench.peer_servers import peer_server
 from bench.rows import ARGUMENTS
 from bench.stage import CONNECTIONS, GatewayProcess, Stage, cpu_of_family
@@ -38,13 +38,20 @@ def lists(stage: Stage) -> list[Figure]:
 
 
 def calls(stage: Stage) -> list[Figure]:
-    """tools/call of an echo tool: here through a queue and a worker, durable; there a function of the server."""
+    """tools/call of an echo tool: here through a queue and a worker, durable; there a function of the server. Clients
+    of both eras, because FastMCP's server answers those of the handshake era, as most are, with streams."""
+    old = old_call()
     with _ours(stage) as port, _fastmcp(stage) as peer:
-        mine, others, rest = stage.interleaved(
-            partial(_rate, stage, port, CALL), partial(_rate, stage, peer, CALL), partial(_rest_rate, stage, port)
+        mine, others, old_mine, old_others, rest = stage.interleaved(
+            partial(_rate, stage, port, CALL),
+            partial(_rate, stage, peer, CALL),
+            partial(_rate, stage, port, old),
+            partial(_rate, stage, peer, old),
+            partial(_rest_rate, stage, port),
         )
     return [
-        _figure("tools/call, inline", mine, FASTMCP, others, Target(3.0)),
+        _figure(f"tools/call of {HANDSHAKE}, inline", old_mine, FASTMCP, old_others, Target(3.0)),
+        _figure(f"tools/call of {NEWEST}, inline", mine, FASTMCP, others, Target(3.0)),
         _figure("tools/call, inline, beside REST", mine, "POST /tools/call, Prefer: wait", rest, Target(0.8)),
     ]
 

@@ -5,7 +5,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.sessions.ports import SessionObserver
@@ -60,17 +60,9 @@ class PollingSessionWatch:
         """Have other holders of a stream end it."""
         self.ring(Word(RESUMED, session, f"{request.hex()} {holder}").text())
 
-    @contextmanager
-    def watch(self, session: Session, news: SessionObserver) -> Iterator[None]:
+    def watch(self, session: Session, news: SessionObserver) -> AbstractContextManager[None]:
         """Tell of the session while the block runs. What changed since it was read is told with the next look."""
-        self._watchers[session.key][news] = session
-        try:
-            yield
-        finally:
-            found = self._watchers[session.key]
-            del found[news]
-            if not found:
-                del self._watchers[session.key]
+        return _Watching(self._watchers, session, news)
 
     def _look_at_all(self) -> None:
         self._changed.update(self._watchers)
@@ -133,6 +125,29 @@ class PollingSessionWatch:
                 elif now is not known:
                     self._watchers[key][news] = now
                     news.changed(now)
+
+
+class _Watching:
+    """A block in which news of a session is told. (A class, because each call of a session has one, and generators
+    cost more.)"""
+
+    __slots__ = ("_news", "_session", "_watchers")
+
+    def __init__(
+        self, watchers: dict[bytes, dict[SessionObserver, Session]], session: Session, news: SessionObserver
+    ) -> None:
+        self._watchers = watchers
+        self._session = session
+        self._news = news
+
+    def __enter__(self) -> None:
+        self._watchers[self._session.key][self._news] = self._session
+
+    def __exit__(self, *_: object) -> None:
+        found = self._watchers[self._session.key]
+        del found[self._news]
+        if not found:
+            del self._watchers[self._session.key]
 
 
 def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

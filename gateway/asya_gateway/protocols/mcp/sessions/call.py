@@ -4,8 +4,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from typing_extensions import override
@@ -69,14 +70,11 @@ class SessionCall(SessionObserver):
         self._parts = parts
         self.session = session
         self.id = id
-        self.request = request_hash(id)
         self.resumed_at = place
         """Where a stream goes on whose connection broke; None for a new one."""
         self.where: Callable[[], tuple[int, float | None]] = lambda: (0, None)
         self._number = 0 if place is None else place.number
         self._stored: OpenCall | None = None
-        self._holder = secrets.token_hex(8)
-        self._answered = asyncio.Event()
         self._hold_at = time.monotonic() + HOLD_EVERY
         self.leaving: Callable[[bytes], None] = lambda _: None
         """Ends its stream with a comment."""
@@ -90,6 +88,21 @@ class SessionCall(SessionObserver):
         """Whether the client has canceled it."""
         self.canceled_here = False
         """Whether it was canceled before it was stored, so that only this process knows its task."""
+
+    # Most calls are answered at once, and need none of these.
+
+    @cached_property
+    def request(self) -> bytes:
+        """What stands for its id."""
+        return request_hash(self.id)
+
+    @cached_property
+    def _holder(self) -> str:
+        return secrets.token_hex(8)
+
+    @cached_property
+    def _answered(self) -> asyncio.Event:
+        return asyncio.Event()
 
     @property
     def resumable(self) -> bool:
@@ -114,11 +127,9 @@ class SessionCall(SessionObserver):
         """The id of an event before everything that is sent on this connection; None if the stream cannot go on."""
         return (self.resumed_at or Place()).event_id(self.session, self.request) if self.resumable else None
 
-    @contextmanager
-    def attended(self) -> Iterator[None]:
+    def attended(self) -> AbstractContextManager[None]:
         """Hear of the session while the block runs."""
-        with self._parts.watch.watch(self.session, self):
-            yield
+        return self._parts.watch.watch(self.session, self)
 
     # The call's row
 

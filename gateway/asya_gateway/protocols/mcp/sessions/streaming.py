@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -46,8 +47,7 @@ class SessionStream:
         self._interval = http.app[SETTINGS].keepalive_interval
         self._loop = asyncio.get_running_loop()
         self._handler = asyncio.current_task()
-        self._exits = AsyncExitStack()
-        self._opening = asyncio.Lock()
+        self._exits: AsyncExitStack | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timed: asyncio.Task[None] | None = None
         self._last = self._loop.time()
@@ -68,7 +68,11 @@ class SessionStream:
         if self._timed is not None:
             self._timed.cancel()
             await asyncio.wait([self._timed])
-        return bool(await self._exits.__aexit__(*raised))
+        return self._exits is not None and bool(await self._exits.__aexit__(*raised))
+
+    @cached_property
+    def _opening(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
     async def notify(self, text: JsonText) -> None:
         """Send one message."""
@@ -111,6 +115,7 @@ class SessionStream:
             # A stream that is opened while the pod drains would be ended before it could be primed.
             stays = not comes_back or self._http.app[READINESS].draining
             opened = self._http.app[STREAMS].open(self._http, survives_drain=stays)
+            self._exits = AsyncExitStack()
             stream = await self._exits.enter_async_context(opened)
             stream.task = self._handler
             first = self._call.first_event_id
