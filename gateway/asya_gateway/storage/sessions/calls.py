@@ -48,10 +48,14 @@ WHERE EXISTS (SELECT FROM mcp_calls WHERE session = $1 AND request = $2)
 ON CONFLICT (session, request) DO UPDATE SET canceled = true RETURNING task_id
 """
 
-# A row whose request id was used again has another task, and stays.
+# A row whose request id was used again has another task, and stays; so does one that is being registered again.
 _REMOVE = """
-DELETE FROM mcp_calls AS c USING unnest($1::bytea[], $2::bytea[], $3::text[]) AS n(session, request, task_id)
-WHERE c.session = n.session AND c.request = n.request AND c.task_id IS NOT DISTINCT FROM n.task_id
+DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
+    SELECT c.ctid FROM mcp_calls AS c
+    JOIN unnest($1::bytea[], $2::bytea[], $3::text[]) AS n(session, request, task_id)
+      ON c.session = n.session AND c.request = n.request AND c.task_id IS NOT DISTINCT FROM n.task_id
+    FOR UPDATE OF c SKIP LOCKED
+))
 """
 
 

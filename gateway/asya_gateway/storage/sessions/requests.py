@@ -59,26 +59,37 @@ ON CONFLICT (session, purpose) DO NOTHING
 
 # See ServerRequestStore.ask: $4 is the standalone stream.
 _TAKE = f"""
-UPDATE mcp_server_requests SET stream = $2, held_at = clock_timestamp()
-WHERE session = $1 AND purpose = ANY ($3) AND ended_at IS NULL AND stream <> $2 AND $2 <> $4
-  AND (stream <> $4 OR held_at IS NULL
-       OR held_at < clock_timestamp() - interval '{HELD.total_seconds():.0f} seconds')
+UPDATE mcp_server_requests SET stream = $2, held_at = clock_timestamp() WHERE session = $1 AND id = ANY (ARRAY(
+    SELECT id FROM mcp_server_requests
+    WHERE session = $1 AND purpose = ANY ($3) AND ended_at IS NULL AND stream <> $2 AND $2 <> $4
+      AND (stream <> $4 OR held_at IS NULL
+           OR held_at < clock_timestamp() - interval '{HELD.total_seconds():.0f} seconds')
+    ORDER BY id FOR UPDATE
+))
 """
 
+# One that is being answered or held now needs no room made of it.
 _LEFT = """
-DELETE FROM mcp_server_requests
-WHERE session = $1 AND ended_at IS NULL AND purpose <> ALL ($2)
-  AND coalesce(held_at, asked_at) < clock_timestamp() - $3::interval
+DELETE FROM mcp_server_requests WHERE session = $1 AND id = ANY (ARRAY(
+    SELECT id FROM mcp_server_requests
+    WHERE session = $1 AND ended_at IS NULL AND purpose <> ALL ($2)
+      AND coalesce(held_at, asked_at) < clock_timestamp() - $3::interval
+    FOR UPDATE SKIP LOCKED
+))
 """
 
-_HOLD = """
-UPDATE mcp_server_requests SET held_at = clock_timestamp() WHERE session = $1 AND stream = $2 AND ended_at IS NULL
+_OPEN_OF_STREAM = """ARRAY(
+    SELECT id FROM mcp_server_requests WHERE session = $1 AND stream = $2 AND ended_at IS NULL ORDER BY id FOR UPDATE
+)"""
+
+_HOLD = f"""
+UPDATE mcp_server_requests SET held_at = clock_timestamp() WHERE session = $1 AND id = ANY ({_OPEN_OF_STREAM})
 """
 
-_RELEASE = """
-UPDATE mcp_server_requests SET held_at = clock_timestamp() - interval '{seconds} seconds'
-WHERE session = $1 AND stream = $2 AND ended_at IS NULL
-""".format(seconds=f"{HELD.total_seconds():.0f}")
+_RELEASE = f"""
+UPDATE mcp_server_requests SET held_at = clock_timestamp() - interval '{HELD.total_seconds():.0f} seconds'
+WHERE session = $1 AND id = ANY ({_OPEN_OF_STREAM})
+"""
 
 _BY_PURPOSE = f"SELECT {_FOUND} FROM mcp_server_requests WHERE session = $1 AND purpose = ANY ($2) ORDER BY number"
 
@@ -90,15 +101,17 @@ BYTES = (
 # Everything beyond the log's limits, the oldest first, with room for so many new entries with so many bytes. An open
 # request is part of the log, but goes only with its time.
 _PRUNE = f"""
-DELETE FROM mcp_server_requests WHERE session = $1 AND id IN (
-    SELECT id FROM (
-        SELECT id, ended_at, asked_at, row_number() OVER newest AS place, sum({BYTES}) OVER newest AS bytes
-        FROM mcp_server_requests WHERE session = $1 WINDOW newest AS (ORDER BY number DESC)
-    ) logged
-    WHERE ended_at IS NOT NULL AND (place > {MOST_LOGGED} - $4::int OR bytes > {MOST_LOGGED_BYTES} - $5::bigint
-                                    OR ended_at < clock_timestamp() - $2::interval)
-       OR asked_at < clock_timestamp() - $3::interval
-)
+DELETE FROM mcp_server_requests WHERE session = $1 AND id = ANY (ARRAY(
+    SELECT id FROM mcp_server_requests WHERE session = $1 AND id = ANY (ARRAY(
+        SELECT id FROM (
+            SELECT id, ended_at, asked_at, row_number() OVER newest AS place, sum({BYTES}) OVER newest AS bytes
+            FROM mcp_server_requests WHERE session = $1 WINDOW newest AS (ORDER BY number DESC)
+        ) logged
+        WHERE ended_at IS NOT NULL AND (place > {MOST_LOGGED} - $4::int OR bytes > {MOST_LOGGED_BYTES} - $5::bigint
+                                        OR ended_at < clock_timestamp() - $2::interval)
+           OR asked_at < clock_timestamp() - $3::interval
+    )) FOR UPDATE SKIP LOCKED
+))
 """
 
 _ANSWER = f"""
@@ -108,7 +121,9 @@ WHERE session = $1 AND id = $2 AND ended_at IS NULL RETURNING {_COLUMNS}
 
 _WITHDRAW = f"""
 UPDATE mcp_server_requests SET ended_at = clock_timestamp(), outcome = 'withdrawn'
-WHERE session = $1 AND id = ANY ($2) AND ended_at IS NULL RETURNING {_COLUMNS}
+WHERE session = $1 AND id = ANY (ARRAY(
+    SELECT id FROM mcp_server_requests WHERE session = $1 AND id = ANY ($2) AND ended_at IS NULL ORDER BY id FOR UPDATE
+)) RETURNING {_COLUMNS}
 """
 
 # What was said is not read: a log may have many large answers, and whoever goes on with a stream needs none of them. Of

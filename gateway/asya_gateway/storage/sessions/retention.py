@@ -48,29 +48,33 @@ DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
 # fetched by itself.
 _MANY_CALLS = f"""
 DELETE FROM mcp_calls WHERE ctid = ANY (ARRAY(
-    SELECT placed.ctid
-    FROM (SELECT session || ''::bytea AS key FROM mcp_calls GROUP BY 1 HAVING count(*) > {MOST_CALLS}) many
-    CROSS JOIN LATERAL (
-        SELECT c.ctid, c.at FROM mcp_calls c WHERE c.session = many.key ORDER BY c.at DESC OFFSET {MOST_CALLS}
-    ) placed
-    WHERE placed.at < now() - $1::interval LIMIT $2
+    SELECT ctid FROM mcp_calls WHERE ctid = ANY (ARRAY(
+        SELECT placed.ctid
+        FROM (SELECT session || ''::bytea AS key FROM mcp_calls GROUP BY 1 HAVING count(*) > {MOST_CALLS}) many
+        CROSS JOIN LATERAL (
+            SELECT c.ctid, c.at FROM mcp_calls c WHERE c.session = many.key ORDER BY c.at DESC OFFSET {MOST_CALLS}
+        ) placed
+        WHERE placed.at < now() - $1::interval LIMIT $2
+    )) FOR UPDATE SKIP LOCKED
 ))
 """
 # A log is bounded when something is asked; what is answered after that, here.
 _LARGE_LOGS = f"""
 DELETE FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
-    SELECT placed.ctid
-    FROM (
-        SELECT session || ''::bytea AS key FROM mcp_server_requests
-        GROUP BY 1 HAVING count(*) > {MOST_LOGGED} OR sum({BYTES}) > {MOST_LOGGED_BYTES}
-    ) large
-    CROSS JOIN LATERAL (
-        SELECT r.ctid, r.ended_at, row_number() OVER newest AS place, sum({BYTES}) OVER newest AS bytes
-        FROM mcp_server_requests r WHERE r.session = large.key WINDOW newest AS (ORDER BY number DESC)
-    ) placed
-    WHERE placed.ended_at < now() - $1::interval
-      AND (placed.place > {MOST_LOGGED} OR placed.bytes > {MOST_LOGGED_BYTES})
-    LIMIT $2
+    SELECT ctid FROM mcp_server_requests WHERE ctid = ANY (ARRAY(
+        SELECT placed.ctid
+        FROM (
+            SELECT session || ''::bytea AS key FROM mcp_server_requests
+            GROUP BY 1 HAVING count(*) > {MOST_LOGGED} OR sum({BYTES}) > {MOST_LOGGED_BYTES}
+        ) large
+        CROSS JOIN LATERAL (
+            SELECT r.ctid, r.ended_at, row_number() OVER newest AS place, sum({BYTES}) OVER newest AS bytes
+            FROM mcp_server_requests r WHERE r.session = large.key WINDOW newest AS (ORDER BY number DESC)
+        ) placed
+        WHERE placed.ended_at < now() - $1::interval
+          AND (placed.place > {MOST_LOGGED} OR placed.bytes > {MOST_LOGGED_BYTES})
+        LIMIT $2
+    )) FOR UPDATE SKIP LOCKED
 ))
 """
 _REQUESTS = """

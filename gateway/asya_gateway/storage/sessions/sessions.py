@@ -1,4 +1,8 @@
-"""The rows of sessions: created, found, changed and ended. Each change is one statement."""
+"""The rows of sessions: created, found, changed and ended. Each change is one statement.
+
+Rows of sessions, and of what belongs to them, are locked in the order of their keys by whatever waits for them. What
+can leave a row to its next turn does not wait: it skips what is locked. So no two statements wait for each other.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -26,8 +30,10 @@ _CREATE = f"""
 WITH surplus AS MATERIALIZED (
     SELECT key FROM mcp_sessions WHERE owner = $3 AND source = $4 AND key <> $1
     ORDER BY used_at DESC OFFSET $9 LIMIT {AT_ONCE}
+), locked AS MATERIALIZED (
+    SELECT key FROM mcp_sessions WHERE key = ANY (ARRAY(SELECT key FROM surplus)) ORDER BY key FOR UPDATE
 ), gone AS (
-    DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(SELECT key FROM surplus)) RETURNING key
+    DELETE FROM mcp_sessions WHERE key = ANY (ARRAY(SELECT key FROM locked)) RETURNING key
 ), made AS (
     INSERT INTO mcp_sessions (key, transport, owner, source, revocables, revision, capabilities, client)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (key) DO NOTHING
@@ -41,7 +47,9 @@ FROM mcp_sessions WHERE key = ANY ($1) AND {LIVING}
 """
 
 _TOUCH = f"""
-UPDATE mcp_sessions SET used_at = clock_timestamp() WHERE key = ANY ($1) AND {RUSTY}
+UPDATE mcp_sessions SET used_at = clock_timestamp() WHERE key = ANY (ARRAY(
+    SELECT key FROM mcp_sessions WHERE key = ANY ($1) AND {RUSTY} FOR UPDATE SKIP LOCKED
+))
 """
 
 _INITIALIZE = """

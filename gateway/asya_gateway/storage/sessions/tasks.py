@@ -18,9 +18,11 @@ PATIENCE = 2.0
 _ADD = f"""
 WITH surplus AS (
     DELETE FROM mcp_session_tasks WHERE session = $1 AND task_id = ANY (ARRAY(
-        SELECT n.task_id FROM mcp_session_tasks n LEFT JOIN tasks t ON t.id = n.task_id AND t.finished_at IS NULL
-        WHERE n.session = $1 AND n.task_id <> $2
-        ORDER BY t.id IS NULL, n.at DESC OFFSET {MOST_FOLLOWED - 1}
+        SELECT task_id FROM mcp_session_tasks WHERE session = $1 AND task_id = ANY (ARRAY(
+            SELECT n.task_id FROM mcp_session_tasks n LEFT JOIN tasks t ON t.id = n.task_id AND t.finished_at IS NULL
+            WHERE n.session = $1 AND n.task_id <> $2
+            ORDER BY t.id IS NULL, n.at DESC OFFSET {MOST_FOLLOWED - 1}
+        )) FOR UPDATE SKIP LOCKED
     ))
 ), made AS (
     INSERT INTO mcp_session_tasks (session, task_id, token) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING session
