@@ -70,6 +70,8 @@ class Call(NamedTuple):
     """What A2A keeps beside the task."""
     destination: Destination | None = None
     """Where the task's changes are delivered, from the first one on."""
+    live: bool = False
+    """Whether its caller follows it at once with its live events, which are kept for it from the first one on."""
 
     @property
     def identity(self) -> tuple[Any, ...]:

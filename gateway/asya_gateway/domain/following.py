@@ -34,8 +34,14 @@ async def follow_groups(
         with PageRoom(feed.budget) as room:
             snapshot = await take_snapshot(store, task_id, owner=owner, after=after, most=room.at_once())
             room.has(snapshot.bytes)
-            yield snapshot
             seen, last, end = snapshot.reached, snapshot.task.last_seq, snapshot.end
+            if subscription.early and end is not None and seen >= last and snapshot.updates:
+                # The task has ended before its reader came, for whom its live events were kept.
+                *before, final = snapshot.updates
+                yield replace(snapshot, updates=tuple(before))
+                yield [*await subscription.last_words(), final]
+                return
+            yield snapshot
             # Yielded items are not kept in memory while the reader waits for more, here and below.
             del snapshot
             async with aclosing(_stored(store, room, task_id, seen, last, end, keepalive)) as pages:

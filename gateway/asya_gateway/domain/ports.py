@@ -253,6 +253,10 @@ class TaskStore(Protocol):
 class Subscription(Protocol):
     """The updates and events of one task after a follower's snapshot."""
 
+    @property
+    def early(self) -> bool:
+        """Whether it has kept what was said since before its reader came."""
+
     def start(self, cursor: int) -> None:
         """From now on deliver updates beyond this seq."""
 
@@ -280,6 +284,12 @@ class UpdateFeed(Protocol):
 
     def subscribe(self, task_id: str, *, fly: bool = True) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to a task. Subscribe first, then take the snapshot."""
+
+    async def expect(self, task_id: str) -> None:
+        """Keep the live events of a task, which need not exist yet, for a subscriber who comes in a moment."""
+
+    def expect_nobody(self, task_id: str) -> None:
+        """That subscriber does not come."""
 
     def watch(self, task_id: str, *, owner: OwnerScope, payload: bool) -> AbstractContextManager[EndWatch]:
         """Wait for the end of a task, or for its question, without reading its log. `payload`: whether it is read with

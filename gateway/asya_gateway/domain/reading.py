@@ -64,6 +64,11 @@ class TaskReading:
         """The number of tasks up to the end of a list's page."""
         return await self._store.count(query)
 
+    async def expect(self, task_id: str) -> None:
+        """Keep the task's live events from now on for whoever follows it here in a moment: they are not stored, and
+        would be lost for a reader that begins after what it wants to read."""
+        await self._feed.expect(task_id)
+
     def watch(self, task_id: str, caller: Asker, *, payload: bool) -> AbstractContextManager[EndWatch]:
         """Wait for the end or the question of a task that the caller may read, without following its log."""
         about(task_id)

@@ -14,7 +14,7 @@ from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.given_answers import missing_answers
 from asya_gateway.domain.identity.principals import Caller, Principal, Program
 from asya_gateway.domain.ids import new_task_id
-from asya_gateway.domain.ports import Digester, Examiner, Left, NewTask, TaskStore, Terms
+from asya_gateway.domain.ports import Digester, Examiner, Left, NewTask, TaskStore, Terms, UpdateFeed
 from asya_gateway.domain.task import JsonText
 from asya_gateway.telemetry.context import about, current_source
 from asya_gateway.telemetry.observer import Observer
@@ -33,6 +33,7 @@ class Submitting:
         digest: Digester,
         observer: Observer,
         clock: Clock,
+        feed: UpdateFeed,
     ) -> None:
         self._store = store
         self._rules = rules
@@ -42,6 +43,7 @@ class Submitting:
         self._spans = observer.spans
         self._now = clock
         self._caller_header = KeptBeside(self._header_of)
+        self._feed = feed
 
     async def accept(self, call: Call, left: Left | None = None) -> Accepted:
         """The call's task, new or stored earlier under the same key; `left`: see Tasks.submit. Raises what Tasks.accept
@@ -63,13 +65,10 @@ class Submitting:
             with self._spans.verb("submit", task_id, flow):
                 new = self._new_task(task_id, call, payload)
                 self._rules.check_size(new.envelope, "arguments")
-                if self._is_plain(call):
-                    accepted = Accepted(task_id, await self._store.create(new, left))
-                else:
-                    accepted = await self._store.admit(new, await self._terms(call), left)
-                    if accepted.task_id != task_id:
-                        about(accepted.task_id)
-                        return accepted
+                accepted = await (self._stored_and_heard if call.live else self._stored)(call, new, left)
+                if accepted.task_id != task_id:
+                    about(accepted.task_id)
+                    return accepted
         except (InvalidArguments, QueueFull, TooLarge):
             repeated = await self._repeated(call)
             if repeated is None:
@@ -78,6 +77,23 @@ class Submitting:
         self._observer.accepted(flow, call.surface, time.perf_counter() - started)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("accepted by %s", call.surface)
+        return accepted
+
+    async def _stored(self, call: Call, new: NewTask, left: Left | None) -> Accepted:
+        if self._is_plain(call):
+            return Accepted(new.id, await self._store.create(new, left))
+        return await self._store.admit(new, await self._terms(call), left)
+
+    async def _stored_and_heard(self, call: Call, new: NewTask, left: Left | None) -> Accepted:
+        """The same for a caller who wants live events: an actor may send some as soon as the task is stored."""
+        await self._feed.expect(new.id)
+        stored = False
+        try:
+            accepted = await self._stored(call, new, left)
+            stored = accepted.task_id == new.id
+        finally:
+            if not stored:
+                self._feed.expect_nobody(new.id)
         return accepted
 
     async def earlier(self, caller: Caller, key: str | None, flow: str, payload: Any) -> str | None:

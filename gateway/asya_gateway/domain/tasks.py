@@ -76,7 +76,7 @@ class Tasks(TaskReading, TaskReporting):
         self._digest = digest
         self._audit = audit
         self._check_flow = check_flow
-        self._submitting = Submitting(store, rules, examine, digest, observer, clock)
+        self._submitting = Submitting(store, rules, examine, digest, observer, clock, feed)
         self._answering = Answering(store, rules, compile_schema, examine, fill, observer.spans, clock)
 
     async def submit(self, call: Call, left: Left | None = None) -> str:

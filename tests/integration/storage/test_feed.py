@@ -12,9 +12,11 @@ from asya_crds.status import HopState, TaskStatus
 from asya_gateway.domain.budget import Share
 from asya_gateway.domain.errors import TaskNotFound
 from asya_gateway.domain.following import follow_groups, one_by_one
+from asya_gateway.domain.ids import new_task_id
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.task import FlyEvent, Snapshot, TaskUpdate
 from asya_gateway.storage import store as store_module
+from asya_gateway.storage.log import expected as expected_module
 from asya_gateway.storage.log import feed as feed_module
 from asya_gateway.storage.tasks.growing import Grown, grown
 from tests.support.storage import Running, make_storage, progress, succeeded
@@ -184,6 +186,50 @@ async def test_a_reader_that_leaves_while_it_is_being_connected_leaves_nothing_b
         await until(lambda: feed.followers)
         reading.cancel()
         await asyncio.wait([reading])
+    assert (feed.followers, feed._fly._readers) == (0, 0)
+
+
+async def test_live_events_are_kept_for_a_reader_that_is_expected(running: Running, other: Running) -> None:
+    task_id, feed = new_task_id(), running.storage.feed
+    await feed.expect(task_id)
+    await running.create(task_id)
+    await other.storage.fly.send([FlyEvent(task_id, "partial", '"early"')])
+    await feed.fly_barrier()
+    await feed.expect(task_id)
+    reading = asyncio.create_task(read_all(running, task_id))
+    await running.tasks.finish(succeeded(task_id))
+    items = await reading
+    assert [item.payload for item in items if isinstance(item, FlyEvent)] == ['"early"']
+    assert seqs(items) == [1, 2]
+    assert (feed.followers, feed._fly._readers, feed.budget.holds(Share.WAITING)) == (0, 0, 0)
+
+
+async def test_a_reader_that_does_not_come_is_expected_for_a_while_and_leaves_nothing_behind(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expected_module, "MOST_EXPECTED", 2)
+    task_ids, feed = [await running.create() for _ in range(3)], running.storage.feed
+    for task_id in task_ids:
+        await feed.expect(task_id)
+    assert feed.followers == 2
+    await running.storage.fly.send([FlyEvent(task_ids[2], "partial", '"early"')])
+    await feed.fly_barrier()
+    assert feed.budget.holds(Share.WAITING)
+    feed.expect_nobody(task_ids[1])
+    assert feed.followers == 1
+    monkeypatch.setattr(expected_module, "EXPECTED_FOR", 0.01)
+    await feed.expect(task_ids[2])
+    await until(lambda: feed.followers == 0, what="the end of the expectation")
+    assert (feed._fly._readers, feed.budget.holds(Share.WAITING)) == (0, 0)
+
+
+async def test_a_request_that_ends_while_its_reader_is_announced_leaves_nothing_behind(running: Running) -> None:
+    feed, bell = running.storage.feed, running.storage.bell
+    async with bell._lock:  # As while the listening connection is busy.
+        announcing = asyncio.create_task(feed.expect("t"))
+        await until(lambda: feed.followers)
+        announcing.cancel()
+        await asyncio.wait([announcing])
     assert (feed.followers, feed._fly._readers) == (0, 0)
 
 

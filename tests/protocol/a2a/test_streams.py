@@ -15,6 +15,7 @@ from asya_gateway.protocols.http.sse import EventStream
 from tests.support.a2a import SKILLS, conforms, envelope, open_post, rpc, streaming, text_message
 from tests.support.blocks import counted_blocks
 from tests.support.gateway import Gateway, Reader, make_settings, start_gateway
+from tests.support.late_readers import readers_wait
 from tests.support.mcp import Actor, serve_tools
 from tests.support.waiting import until
 
@@ -57,6 +58,39 @@ async def test_a_stream_is_the_task_then_its_events_and_closes_with_the_end(gate
     assert events[1].data["result"]["statusUpdate"]["status"]["message"]["parts"] == [{"text": "on it"}]
     assert events[-1].data["result"]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
     assert [event.id for event in events] == ["1", "2", None, None, "3.1", "3.2"]
+
+
+@pytest.mark.parametrize("new", [True, False])
+async def test_what_an_actor_says_before_its_stream_is_open_is_a_chunk(
+    gateway: Gateway, actor: Actor, monkeypatch: pytest.MonkeyPatch, *, new: bool
+) -> None:
+    """An actor has a message as soon as it is stored, which is before the stream that it began follows the task."""
+    said = SEND
+    if not new:
+        await rpc(gateway, "SendMessage", {**SEND, "configuration": {"returnImmediately": True}}, path="/a2a/echo")
+        task_id, _ = await actor.take()
+        fields = [{"name": "sure", "type": "boolean"}]
+        await actor.report(task_id, "paused", pause_metadata={"prompt": "Sure?", "fields": fields})
+        said = {"message": text_message("yes", taskId=task_id)}
+    begins, opened = readers_wait(gateway, monkeypatch), asyncio.Event()
+
+    async def read() -> list[Any]:
+        async with streaming(gateway, "SendStreamingMessage", said, path="/a2a/echo") as reader:
+            await reader.next()
+            opened.set()
+            return await all_of(reader)
+
+    reading = asyncio.create_task(read())
+    task_id, _ = await actor.take()
+    await actor.fly(task_id, {"token": "Once "})
+    begins.set()
+    async with asyncio.timeout(10):
+        await opened.wait()
+    await actor.end(task_id, result={"story": "Once upon a time"})
+    chunks = [
+        each.data["result"]["artifactUpdate"] for each in await reading if "artifactUpdate" in each.data["result"]
+    ]
+    assert chunks[0]["artifact"]["parts"] == [{"text": "Once "}]
 
 
 async def test_the_first_event_of_a_new_task_is_not_read_and_nothing_after_it_is_missed(

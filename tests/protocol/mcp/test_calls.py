@@ -10,6 +10,7 @@ from asya_gateway.protocols.http.keys import HELD, READINESS
 from asya_gateway.protocols.http.wait_limit import WaitLimit
 from asya_gateway.storage.coalescer import Coalescer
 from tests.support.gateway import Event, Gateway, Reader
+from tests.support.late_readers import readers_wait
 from tests.support.mcp import (
     Actor,
     ask,
@@ -67,6 +68,35 @@ async def test_the_stream_carries_progress_and_then_the_answer(gateway: Gateway,
     assert values == sorted(set(values))
     assert values[-1] == 100
     conforms(final(events), "CallToolResultResponse")
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_what_an_actor_says_before_anybody_listens_is_told(
+    gateway: Gateway, actor: Actor, monkeypatch: pytest.MonkeyPatch, *, ended: bool
+) -> None:
+    """An actor has the call as soon as it is stored, which is before the request that stored it follows the task."""
+    begins = readers_wait(gateway, monkeypatch)
+    async with calling(gateway, "anything", token=1) as call:
+        task_id, _ = await actor.take()
+        await actor.report(task_id, "received", message="warming up")
+        await actor.fly(task_id, {"token": "he"})
+        if ended:
+            await actor.end(task_id, result=1)
+        begins.set()
+        if not ended:
+            await actor.end(task_id, result=1)
+        _, events = await call
+    said = [event.data["params"].get("message") for event in events[:-1]]
+    assert said == ["Task created", "warming up", "he", None]
+    assert final(events)["result"]["structuredContent"] == 1
+
+
+async def test_a_refused_call_leaves_nobody_who_listens(database_url: str) -> None:
+    async with start_mcp(database_url, max_open_tasks_per_flow=1) as gateway:
+        await gateway.submit()
+        async with calling(gateway, "anything", token=1) as call:
+            assert (await call)[0] == 429
+        assert gateway.running.storage.feed.followers == 0
 
 
 async def test_without_a_token_there_is_no_progress(gateway: Gateway, actor: Actor) -> None:

@@ -12,6 +12,7 @@ from mcp import Client, types
 from tests.support.asking import EVERYTHING, ask_tool
 from tests.support.gateway import Gateway, Reader
 from tests.support.inputs import FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
+from tests.support.late_readers import readers_wait
 from tests.support.mcp import (
     TASKS_DECLARED,
     TOOLS,
@@ -213,8 +214,8 @@ async def test_only_a_client_without_tasks_is_asked_so(gateway: Gateway, actor: 
     assert f"/tasks/{task_id}/resume" in answer["result"]["content"][0]["text"]
 
 
-async def test_progress_of_the_retry_begins_after_the_question(gateway: Gateway, actor: Actor) -> None:
-    task_id, first = await questions_of(gateway, actor, {"inputs": {"name": NAME}})
+def with_progress(first: dict[str, Any]) -> dict[str, Any]:
+    """The retry of a call whose flow has asked for a name."""
     params = {
         "name": "anything",
         "arguments": {"n": 1},
@@ -222,7 +223,33 @@ async def test_progress_of_the_retry_begins_after_the_question(gateway: Gateway,
         "requestState": first["requestState"],
         "_meta": {"progressToken": "p", "io.modelcontextprotocol/clientCapabilities": EVERYTHING},
     }
-    body = stateless_body("tools/call", params)
+    return stateless_body("tools/call", params)
+
+
+async def test_what_an_actor_says_at_once_after_the_answer_is_told(
+    gateway: Gateway, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may run again before the retry follows the task."""
+    task_id, first = await questions_of(gateway, actor, {"inputs": {"name": NAME}})
+    begins = readers_wait(gateway, monkeypatch)
+    body = with_progress(first)
+
+    async def retry() -> list[Any]:
+        async with open_post(gateway, body, stateless_headers(body)) as response:
+            return [each.data for each in await Reader(response).all()]
+
+    retrying = asyncio.create_task(retry())
+    await actor.take()
+    await actor.fly(task_id, {"token": "Hello Ada"})
+    begins.set()
+    await actor.end(task_id, result=1)
+    told = await retrying
+    assert "Hello Ada" in [each["params"].get("message") for each in told[:-1]]
+
+
+async def test_progress_of_the_retry_begins_after_the_question(gateway: Gateway, actor: Actor) -> None:
+    task_id, first = await questions_of(gateway, actor, {"inputs": {"name": NAME}})
+    body = with_progress(first)
     async with open_post(gateway, body, stateless_headers(body)) as response:
         await actor.take()
         await actor.report(task_id, "processing", "second", message="after")

@@ -14,6 +14,7 @@ from asya_gateway.protocols.http.keys import STREAMS
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from tests.support.gateway import Gateway
 from tests.support.inputs import CONSENT_AT, FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
+from tests.support.late_readers import readers_wait
 from tests.support.mcp import Actor, conforms, message
 from tests.support.mcp_sessions import Client, connect, events, open_sse, replicas
 from tests.support.waiting import until
@@ -62,6 +63,25 @@ async def test_a_task_asks_its_client_and_goes_on_with_the_answer_from_another_r
         await actor.end(task_id, result="done")
         last = await stream.message()
         assert (last["id"], last["result"]["content"][0]["text"]) == (5, "done")
+
+
+async def test_what_an_actor_says_at_once_after_an_answer_is_told(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may run again before the call follows the task again."""
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.call("anything", at=pair[0], token="t") as stream:
+        task_id = await paused(actor, {"inputs": {"name": NAME}})
+        while (asked := await stream.message())["method"] != "elicitation/create":
+            pass
+        begins = readers_wait(pair[0], monkeypatch)
+        await client.respond(asked["id"], {"action": "accept", "content": {"name": "Ada"}}, pair[1])
+        await goes_on(pair)
+        await actor.fly(task_id, {"token": "Hello Ada"})
+        begins.set()
+        await actor.end(task_id, result="done")
+        told = [event.data for event in [each async for each in events(stream)]]
+    assert "Hello Ada" in [each["params"].get("message") for each in told[:-1]]
 
 
 async def test_several_inputs_are_answered_in_any_order(pair: list[Gateway]) -> None:

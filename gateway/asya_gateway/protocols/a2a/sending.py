@@ -82,7 +82,9 @@ async def take(request: A2aRequest, send: SendRequest, *, streams: bool = False)
     task_id = send.message.task_id
     if not task_id and send.client_task_id:
         task_id = await request.conversations.find_client_task(request.caller.owner, send.client_task_id) or ""
-    return await (_continued(request, send, task_id) if task_id else _begun(request, send, streams=streams))
+    if task_id:
+        return await _continued(request, send, task_id, streams=streams)
+    return await _begun(request, send, streams=streams)
 
 
 async def answered(
@@ -126,6 +128,7 @@ async def _begun(request: A2aRequest, send: SendRequest, *, streams: bool) -> Ac
         task_id=task_id,
         said=None if request.key is None else _identity(send.message),
         conversation=begins,
+        live=streams,
     )
     if send.push is not None:
         call = call._replace(destination=await _aimed(request, conversation, call, send.push))
@@ -209,7 +212,7 @@ def _identity(message: Message) -> Any:
     return {"parts": parts, "task": message.task_id, "context": message.context_id}
 
 
-async def _continued(request: A2aRequest, send: SendRequest, task_id: str) -> AcceptedMessage:
+async def _continued(request: A2aRequest, send: SendRequest, task_id: str, *, streams: bool) -> AcceptedMessage:
     task, conversation = await found(request, Named(task_id))
     message = send.message
     if message.context_id and conversation is not None and message.context_id != conversation.context_id:
@@ -234,6 +237,8 @@ async def _continued(request: A2aRequest, send: SendRequest, task_id: str) -> Ac
     pushed_to = conversation or of_other_surface(request, task)
     async with _registered(request, pushed_to, send.push):
         said = replace(message, task_id=task_id, context_id=pushed_to.context_id)
+        if streams:
+            await request.tasks.expect(task.id)
         await _given(request, said, task, owner, answers, identity)
     return AcceptedMessage(task.id, conversation)
 

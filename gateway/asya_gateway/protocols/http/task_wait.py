@@ -41,7 +41,7 @@ class TaskWait:
         self._tasks = tasks
         self._task_id = task_id
         self._caller = caller
-        self._live = live
+        self.live = live
         self._tell = tell
         self._payload = payload
         self._to_end = to_end
@@ -87,7 +87,7 @@ class TaskWait:
     async def _follow(self, channel: ClientConnection, limit: WaitLimit) -> Task | None:
         tasks, caller = self._tasks, self._caller
         last, ended = 0, False
-        items = tasks.follow(self._task_id, caller, after=self.seen, keepalive=limit.tick, fly=self._live)
+        items = tasks.follow(self._task_id, caller, after=self.seen, keepalive=limit.tick, fly=self.live)
         async with aclosing(items):
             async for item in items:
                 await self._pass_on(item, channel)

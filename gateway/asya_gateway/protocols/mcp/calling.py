@@ -24,7 +24,7 @@ from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask
-from asya_gateway.protocols.mcp.task_channel import wait_of
+from asya_gateway.protocols.mcp.task_channel import hears_live, wait_of
 from asya_gateway.protocols.mcp.task_tools import is_task_tool
 from asya_gateway.protocols.mcp.tasks import experimental, extension
 from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
@@ -33,6 +33,8 @@ from asya_gateway.protocols.mcp.tasks.tools import call_task_tool
 from asya_gateway.protocols.mcp.url_elicitation import url_required
 
 SURFACE = "mcp"
+_HELD = (AnswerMode.RESULT, AnswerMode.RESULT_OR_HANDLE)
+"""Answers for which a call is held, and its client is told of its task."""
 
 
 async def call_tool(context: RequestContext) -> Result | HeldRequest[Result]:
@@ -55,13 +57,14 @@ async def call_tool(context: RequestContext) -> Result | HeldRequest[Result]:
     if context.revision.stateless:
         check_param_headers(param_headers_of(offer), arguments, context.headers)
     wanted, asks = answer_of(context, served.flow), await TaskAsks.of(context)
-    if asks is not None and (task_id := await asks.continued()) is not None:
+    live = wanted in _HELD and hears_live(context, served.flow)
+    if asks is not None and (task_id := await asks.continued(live=live)) is not None:
         return await _answered(context, served, task_id, wanted, asks)
 
     # As a text, because the annotation of an inner function is evaluated with each call.
     async def start(gathered: Gathered) -> "Result | HeldRequest[Result]":
         payload, caller = gathered.payload, context.caller
-        call = Call(served, payload, caller, SURFACE, headers=context.trace, key=gathered.key)
+        call = Call(served, payload, caller, SURFACE, headers=context.trace, key=gathered.key, live=live)
         return await _answered(context, served, await submit(context, call), wanted, asks)
 
     try:
@@ -74,7 +77,7 @@ async def _answered(
     context: RequestContext, served: ServedFlow, task_id: str, wanted: AnswerMode, asks: TaskAsks | None
 ) -> Result | HeldRequest[Result]:
     """The answer of a stored call. Raises Unavailable, which is uncertain."""
-    if wanted in (AnswerMode.RESULT, AnswerMode.RESULT_OR_HANDLE):
+    if wanted in _HELD:
         return HeldCall(context, served, task_id, polled=wanted is AnswerMode.RESULT_OR_HANDLE, asks=asks)
     try:
         with after_a_write():
@@ -108,7 +111,7 @@ async def _repeated(context: RequestContext, name: str, unknown: FlowNotFound) -
     """A call of a tool that is no longer served, but was when the call was accepted: its retry with answers, or a
     repetition under its key. Raises `unknown` if it is none, KeyReused, Unavailable."""
     served, asks, key = ServedFlow.formerly(name), await TaskAsks.of(context), key_of(context)
-    task_id = None if asks is None else await asks.continued()
+    task_id = None if asks is None else await asks.continued(live=hears_live(context, served.flow))
     if task_id is None and key is not None:
         task_id = await context.tasks.earlier(context.caller, key, name, _arguments(context.params))
     if task_id is None:

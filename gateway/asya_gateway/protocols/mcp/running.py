@@ -26,7 +26,7 @@ from asya_gateway.protocols.mcp.request_context import RequestContext
 from asya_gateway.protocols.mcp.results import Result
 from asya_gateway.protocols.mcp.session_asking import outcome
 from asya_gateway.protocols.mcp.sessions.call import CallOfTask
-from asya_gateway.protocols.mcp.task_channel import wait_of
+from asya_gateway.protocols.mcp.task_channel import hears_live, wait_of
 from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
 from asya_gateway.protocols.mcp.tool_results import violation_lines
 
@@ -57,12 +57,13 @@ async def run_flow(
     Overloaded, Unavailable; nothing is stored then, unless Unavailable is uncertain.
     """
 
-    asks = await TaskAsks.of(context)
-    if asks is not None and (task_id := await asks.continued()) is not None:
+    asks, live = await TaskAsks.of(context), hears_live(context, served.flow)
+    if asks is not None and (task_id := await asks.continued(live=live)) is not None:
         return HeldRun(context, served, task_id, render, asks, made_of)
 
     async def start(gathered: Gathered) -> HeldRun:
-        call = Call(served, gathered.payload, context.caller, SURFACE, headers=context.trace, key=gathered.key)
+        caller, key = context.caller, gathered.key
+        call = Call(served, gathered.payload, caller, SURFACE, headers=context.trace, key=key, live=live)
         return HeldRun(context, served, await submit(context, call), render, asks, made_of)
 
     try:

@@ -38,7 +38,7 @@ async def outcome(
         if task is None or not task.status.waiting or context.session is None or not context.session.streaming:
             return task
         try:
-            goes_on = await Question(context, task, channel, limit, meta or {}).answered()
+            goes_on = await Question(context, task, channel, limit, meta or {}, live=wait.live).answered()
         except Unavailable:
             # The limit was reached before the database came back.
             return task
@@ -47,7 +47,8 @@ async def outcome(
 
 
 class Question:
-    """The open inputs of one pause, asked of one client."""
+    """The open inputs of one pause, asked of one client. `live`: whether that is told of the live events that come
+    after the answers."""
 
     def __init__(
         self,
@@ -56,6 +57,8 @@ class Question:
         channel: ClientConnection,
         limit: WaitLimit,
         meta: Mapping[str, Any],
+        *,
+        live: bool,
     ) -> None:
         assert context.session is not None
         self._context = context
@@ -64,6 +67,7 @@ class Question:
         self._channel = channel
         self._limit = limit
         self._meta = meta
+        self._live = live
         self._given: set[str] = set()
         self._requests: Sequence[NewServerRequest] = ()
 
@@ -78,6 +82,7 @@ class Question:
             return False
         requests = [request_for(self._task, key, request, self._meta) for key, request in asks.requests.items()]
         self._requests = requests
+        await self._expect()
         asked = await self._outlasting(self._ask)
         if asked is None:
             return False
@@ -97,6 +102,7 @@ class Question:
 
     async def _until(self, moving: "asyncio.Task[None]", asked: Sequence[ServerRequest], *, at_url: bool) -> bool:
         while True:
+            await self._expect()
             try:
                 pause = await self._open_pause()
                 if moving.done() or pause is None:
@@ -113,6 +119,11 @@ class Question:
             await self._call.news(self._limit.tick)
             await self._channel.quiet()
             asked = await self._looked(asked)
+
+    async def _expect(self) -> None:
+        """The task goes on before the wait for it does."""
+        if self._live:
+            await self._context.tasks.expect(self._task.id)
 
     async def _ask(self) -> Sequence[ServerRequest] | None:
         """What is asked now; None if nothing can be. Raises Unavailable."""

@@ -10,6 +10,12 @@ from asya_gateway.protocols.mcp.tasks.asking import TaskAsks
 from asya_gateway.protocols.mcp.telling import Telling
 
 
+def hears_live(context: RequestContext, flow: Flow) -> bool:
+    """Whether the client of a call that is held is told of live events: as progress, or as log messages."""
+    shown = context.progress_token is not None and flow.mcp is not None and flow.mcp.progress
+    return shown or LogMessages.of(context) is not None
+
+
 def wait_of(
     context: RequestContext, flow: Flow, task_id: str, channel: ClientConnection, asks: TaskAsks | None
 ) -> tuple[TaskWait, ClientConnection]:

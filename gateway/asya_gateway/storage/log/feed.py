@@ -13,6 +13,7 @@ from asya_gateway.domain.task import FlyEvent, TaskUpdate
 from asya_gateway.storage.database import Database
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.ends import Ends, TaskEndWatch
+from asya_gateway.storage.log.expected import ExpectedReaders
 from asya_gateway.storage.log.fly import FlyReceiver
 from asya_gateway.storage.log.held_events import HeldEvents
 from asya_gateway.storage.log.rounds import ReadRounds
@@ -54,6 +55,8 @@ class Follower:
         self.cursor: int | None = None
         self.heard_of_end = False
         """Whether the bell told that the task has ended."""
+        self.early = False
+        """Whether it heard of the task before its reader came."""
         self._gone = False
         self._feed = feed
         self._items: list[TaskUpdate | FlyEvent] = []
@@ -193,6 +196,7 @@ class LogFeed:
         self._followers: dict[str, set[Follower]] = defaultdict(set)
         self._rounds = ReadRounds("log feed", self._read)
         self._ends = Ends(database)
+        self._expected = ExpectedReaders(self._leave)
         self._unsubscribe: Callable[[], None] | None = None
         self.fly_dropped = 0
         fly.deliver = self._take_fly
@@ -211,27 +215,50 @@ class LogFeed:
 
     async def stop(self) -> None:
         """Stop reading. Followers time out by themselves."""
+        self._expected.forget_all()
         await self._rounds.stop()
         await self._ends.stop()
 
     @contextlib.asynccontextmanager
     async def subscribe(self, task_id: str, *, fly: bool = True) -> AsyncGenerator[Follower]:
         """Follow a task. Only processes with followers listen to the bell's channels."""
-        self._listen()
-        follower = Follower(self, task_id, fly)
-        self._followers[task_id].add(follower)
+        follower = (self._expected.take(task_id) if fly else None) or self._join(task_id, fly)
         try:
-            if fly:
+            if fly and not follower.early:
                 await self._fly.add_reader()
             yield follower
         finally:
             self._leave(follower)
+
+    async def expect(self, task_id: str) -> None:
+        """Keep the live events of a task from now on for the next reader who wants them, who comes in a moment.
+        Whoever waits for longer says it again."""
+        if self._expected.renew(task_id):
+            return
+        follower = self._join(task_id, fly=True)
+        try:
+            await self._fly.add_reader()
+        except BaseException:
+            self._leave(follower)
+            raise
+        follower.early = True
+        self._expected.keep(task_id, follower)
+
+    def expect_nobody(self, task_id: str) -> None:
+        """The reader who was expected does not come."""
+        self._expected.forget(task_id)
 
     @property
     def has_room(self) -> bool:
         """Whether the budget has room for items that wait for readers."""
         left = min(PAGE_LEFT, self.budget.ceiling(Share.WAITING) // 4)
         return self.budget.room(Share.WAITING) > left or not self.budget.holds(Share.WAITING)
+
+    def _join(self, task_id: str, fly: bool) -> Follower:
+        self._listen()
+        follower = Follower(self, task_id, fly)
+        self._followers[task_id].add(follower)
+        return follower
 
     def _leave(self, follower: Follower) -> None:
         follower.leave()

@@ -56,8 +56,9 @@ class TaskAsks:
             # A call of large arguments goes on; if its flow asks something, a text says where that is answered.
             return None
 
-    async def continued(self) -> str | None:
-        """The task with which a retry goes on, after its answers were given to it; None if this request is none. Raises
+    async def continued(self, *, live: bool) -> str | None:
+        """The task with which a retry goes on, after its answers were given to it; None if this request is none.
+        `live`: whether its client is told of the live events that come after the answers. Raises
         InvalidParams for a response of the wrong type before anything is answered, InvalidState for a task that is
         gone, Denied, Unavailable."""
         state, context = await self._state(), self._context
@@ -68,6 +69,8 @@ class TaskAsks:
             task = await context.tasks.get(state.task_id, context.caller, payload=False)
         except TaskNotFound:
             raise InvalidState from None
+        if live:
+            await context.tasks.expect(task.id)
         taken = await give_responses(context, task, responses)
         self._unfit, self.seen = taken.unfit, state.seq
         self.at_url = task.pause.id if taken.consented and task.pause is not None else None
