@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -76,10 +77,16 @@ CHANGED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 """When the registry's generation was made."""
 
 
-def serve_tools(gateway: Gateway, tools: list[dict[str, Any]], generation: int = 1) -> None:
+def serve_tools(
+    gateway: Gateway,
+    tools: list[dict[str, Any]],
+    generation: int = 1,
+    *,
+    sets: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> None:
     flows = [Flow.model_validate(tool) for tool in tools]
     made = [served(flow) for flow in flows]
-    gateway.app[FLOWS].swap(FlowTable.of(generation, made, changed_at=CHANGED))
+    gateway.app[FLOWS].swap(FlowTable.of(generation, made, changed_at=CHANGED, sets=sets))
 
 
 def served(flow: Flow) -> ServedFlow:
@@ -103,11 +110,15 @@ class Actor:
         self.gateway = gateway
         self._taken = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is a call to be taken."""
+        return len(self.gateway.running.handed) > self._taken
+
     async def take(self) -> tuple[str, dict[str, Any]]:
         """The next call: the task's id and its envelope."""
-        handed = self.gateway.running.handed
-        await until(lambda: len(handed) > self._taken, what="a call")
-        entry = handed[self._taken]
+        await until(lambda: self.waits, what="a call")
+        entry = self.gateway.running.handed[self._taken]
         self._taken += 1
         return entry.task_id, jsontext.loads(entry.body)
 

@@ -6,6 +6,8 @@
 import asyncio
 import contextlib
 import io
+import itertools
+import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -19,22 +21,44 @@ from hypothesis import given
 
 from asya_crds import jsontext
 from servers.databases import Databases
-from tests.protocol.mcp.fuzz.conversations import HANDSHAKE, Known, conversation, named
+from tests.protocol.mcp.fuzz.conversations import HANDSHAKE, SET, Known, conversation, named, selections
 from tests.protocol.mcp.fuzz.judging import Got, check_message, judge
 from tests.protocol.mcp.fuzz.mutations import mutated
+from tests.protocol.mcp.fuzz.validating import Asked, check_valid
 from tests.protocol.mcp.offers import OFFERS
 from tests.support.asking import TOOLS as ASKING
 from tests.support.asking import asked
 from tests.support.fuzzing import Sent, encoded, fuzzed_with
 from tests.support.gateway import Gateway
-from tests.support.mcp import TOOLS, ask, serve_tools, start_mcp
+from tests.support.mcp import TOOLS, Actor, ask, message, serve_tools, start_mcp
 from tests.support.mcp_sessions import Stream, connect
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NAMES = named()
 VALID = conversation(NAMES)
 SERVED = [*TOOLS, *ASKING, *OFFERS]
+FLOWS = [each["name"] for each in SERVED]
+SHOWN_ALIKE = selections(FLOWS)
+RESULTS: list[Any] = [
+    {"n": 1},
+    "text",
+    {
+        "content": [
+            {"type": "text", "text": "hello"},
+            {"type": "image", "data": "aGk=", "mimeType": "image/png"},
+            {"type": "resource", "resource": {"uri": "test://x", "mimeType": "text/plain", "text": "x"}},
+        ]
+    },
+    [1, None],
+    {"content": [{"type": "audio", "data": "aGk=", "mimeType": "audio/wav"}], "isError": True},
+    {"contents": [{"text": "x", "uri": "test://x"}]},
+    {"messages": [{"role": "user", "content": "x"}]},
+    None,
+    {"content": [{"type": "resource_link", "uri": "test://y", "name": "y"}], "structuredContent": {"n": 1}},
+]
+"""Of the actor, one after the other."""
 LONGEST = 20.0
 """Seconds in which every answer is complete. Calls wait a fifth of a second for their tasks."""
 
@@ -43,9 +67,10 @@ class Fuzzed:
     """A gateway, what stands in it for the names in valid messages, and the revisions of its sessions by their ids;
     `sse` reads its stream of HTTP+SSE. (No dataclass, whose members a failure would print.)"""
 
-    def __init__(self, gateway: Gateway, known: Known, sse: "asyncio.Task[None]") -> None:
+    def __init__(self, gateway: Gateway, known: Known, sse: "asyncio.Task[None]", asked: Asked) -> None:
         self.gateway = gateway
         self.sse = sse
+        self.asked = asked
         self.names = dict(zip(NAMES.texts(), known.texts(), strict=True))
         self.sessions = {id: version for version, id in known.sessions.items()}
 
@@ -56,6 +81,8 @@ class Fuzzed:
             raw = raw.replace(name.encode(), value.encode())
         named = tuple((header, self._named(value)) for header, value in sent.headers)
         real = replace(sent, headers=named, raw=raw, path=self._named(sent.path))
+        with contextlib.suppress(ValueError, RecursionError):
+            self.asked.note(json.loads(raw))
         try:
             got = await answer_to(self.gateway, real, raw)
         except aiohttp.ClientResponseError as error:
@@ -63,7 +90,7 @@ class Fuzzed:
             if (real.verb, error.status) != ("HEAD", HTTPStatus.BAD_REQUEST):
                 raise
             return
-        judge(real, raw, got, self.sessions)
+        judge(real, raw, got, self.sessions, self.asked)
         if self.sse.done():
             self.sse.result()
             raise AssertionError("the stream of HTTP+SSE ended")
@@ -88,32 +115,60 @@ class Fuzzed:
 async def fuzzed(databases: Databases, template_database: str) -> AsyncIterator[Fuzzed]:
     with databases.one(template_database) as url:
         async with start_mcp(url, keepalive_interval=0.5, mcp_max_wait=0.2, max_call_bytes=1024 * 1024) as made:
-            serve_tools(made, SERVED)
-            async with open_sse(made) as (id, sse):
-                yield Fuzzed(made, await set_up(made, id), sse)
+            serve_tools(made, SERVED, sets={SET: frozenset(FLOWS)})
+            asked = Asked()
+            async with working(made), open_sse(made, asked) as (id, sse):
+                yield Fuzzed(made, await set_up(made, id, asked), sse, asked)
 
 
 @contextlib.asynccontextmanager
-async def open_sse(gateway: Gateway) -> AsyncIterator[tuple[str, "asyncio.Task[None]"]]:
+async def working(gateway: Gateway) -> AsyncIterator[None]:
+    """An actor behind the gateway, whose results are of every kind."""
+
+    handed, actor = gateway.running.handed, Actor(gateway)
+
+    async def work() -> None:
+        for number in itertools.count():
+            await until(lambda: actor.waits, seconds=3600)
+            task_id, _ = await actor.take()
+            await gateway.post(f"/mesh/{task_id}/fly", {"payload": {"token": "t"}})
+            report = {"prev": [], "curr": "first", "next": [], "status": "processing"}
+            await gateway.post(f"/mesh/{task_id}/progress", report)
+            # A task that was canceled meanwhile takes none.
+            result = RESULTS[number % len(RESULTS)]
+            await gateway.post(f"/mesh/{task_id}/final", {"id": task_id, "status": "succeeded", "result": result})
+
+    task = asyncio.create_task(work())
+    yield
+    assert handed, "nothing was called"
+    assert not task.done(), task.result()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@contextlib.asynccontextmanager
+async def open_sse(gateway: Gateway, asked: Asked) -> AsyncIterator[tuple[str, "asyncio.Task[None]"]]:
     """A stream of HTTP+SSE: its session, and the task that reads and judges its messages."""
     headers, unlimited = {"Accept": "text/event-stream"}, aiohttp.ClientTimeout(total=None)
     async with gateway.session.get(gateway.url + "/mcp/sse", headers=headers, timeout=unlimited) as response:
         stream = Stream(response)
         first = await stream.next()
         assert first is not None
-        reading = asyncio.create_task(read_on(response))
+        reading = asyncio.create_task(read_on(response, asked))
         yield str(first.data).partition("session_id=")[2], reading
         reading.cancel()
         await asyncio.wait([reading])
 
 
-async def read_on(response: aiohttp.ClientResponse) -> None:
+async def read_on(response: aiohttp.ClientResponse, asked: Asked) -> None:
+    """Any revision may have been negotiated meanwhile."""
     while True:
-        for message in await messages_of_block(response):
-            check_message(message, in_session=True)
+        for each in await messages_of_block(response):
+            check_message(each, in_session=True)
+            check_valid(each, asked, HANDSHAKE)
 
 
-async def set_up(gateway: Gateway, sse: str) -> Known:
+async def set_up(gateway: Gateway, sse: str, noted: Asked) -> Known:
     state = (await asked(gateway, "name"))["requestState"]
     task_id = await gateway.submit("anything")
     await gateway.finish(task_id, {"done": True})
@@ -121,7 +176,8 @@ async def set_up(gateway: Gateway, sse: str) -> Known:
     others = {version: (await connect(gateway, version=version)).id for version in HANDSHAKE}
     event_ids, server_requests = {}, {}
     for version, client in clients.items():
-        async with client.call("needs-sampling") as stream:
+        noted.note(message("tools/call", id=(id := client.new_id())))
+        async with client.call("needs-sampling", id=id) as stream:
             server_requests[version] = (await stream.message())["id"]
             event_ids[version] = stream.last_id or "get-0-0"
     # Mutated handshakes make so many sessions that the longest idle ones give way.
@@ -179,12 +235,13 @@ async def messages_of_block(response: aiohttp.ClientResponse) -> list[Any]:
 
 
 async def test_every_conversation_is_valid_before_it_is_mutated(fuzzed: Fuzzed) -> None:
-    for sent in VALID:
-        await fuzzed.try_out(sent)
+    for path in ("/mcp", *SHOWN_ALIKE):
+        for sent in VALID:
+            await fuzzed.try_out(replace(sent, path=path) if sent.path == "/mcp" else sent)
 
 
 @fuzzed_with(400)
-@given(sent=mutated(VALID))
+@given(sent=mutated(VALID, SHOWN_ALIKE))
 async def test_every_mutated_message_gets_the_answer_of_the_specification(
     fuzzed: Fuzzed, caplog: pytest.LogCaptureFixture, sent: Sent
 ) -> None:

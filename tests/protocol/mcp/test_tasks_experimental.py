@@ -299,6 +299,36 @@ async def test_a_task_is_cancelled_before_the_answer_and_once(gateway: Gateway, 
     assert (await seen(gateway, task_id))["status"] == "cancelled"
 
 
+async def test_what_is_said_about_a_task_does_not_say_again_whose_it_is(told_apart: Gateway) -> None:
+    """Related Task Metadata: 'receivers SHOULD NOT include this metadata in their messages'; Getting Tasks: 'servers
+    SHOULD NOT upgrade to an SSE stream in response to a tasks/get request'."""
+    alice = bearer("alice")
+    task_id = await started(told_apart, **alice)
+    headers = {"Accept": BOTH, "MCP-Protocol-Version": VERSION, **alice}
+    for method, params in (
+        ("tasks/get", {"taskId": task_id}),
+        ("tasks/list", {}),
+        ("tasks/cancel", {"taskId": task_id}),
+    ):
+        async with open_post(told_apart, message(method, params), headers) as response:
+            assert response.content_type == "application/json"
+            answer = await response.json()
+        assert RELATED not in str(answer["result"])
+
+
+async def test_the_task_of_a_request_is_that_of_its_parameter(gateway: Gateway, actor: Actor) -> None:
+    """Associating Task-Related Messages: 'receivers MUST ignore such metadata if present in favor of the RPC method
+    parameter'."""
+    one, other = [await started(gateway) for _ in range(2)]
+    await actor.end(one, result="mine")
+    meta = {"_meta": {RELATED: {"taskId": other}}}
+    assert (await old(gateway, "tasks/get", {"taskId": one, **meta}))["result"]["taskId"] == one
+    answer = await old(gateway, "tasks/result", {"taskId": one, **meta})
+    assert answer["result"]["_meta"][RELATED] == {"taskId": one}
+    await old(gateway, "tasks/cancel", {"taskId": other, "_meta": {RELATED: {"taskId": one}}})
+    assert [(await seen(gateway, each))["status"] for each in (one, other)] == ["completed", "cancelled"]
+
+
 @pytest.mark.parametrize("task_id", [None, 7, "none", "", "a\x00"])
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/cancel"])
 @AT_REST

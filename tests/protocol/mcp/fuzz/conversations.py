@@ -1,6 +1,6 @@
 """Valid messages of every revision, which mutations begin with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,8 @@ from tests.support.asking import ALICE, EVERYTHING
 from tests.support.fuzzing import Sent
 from tests.support.mcp import BOTH, LATEST, TASKS_DECLARED, message, stateless_body, stateless_headers
 
+SET = "everything"
+"""The name of a tool set with every flow."""
 HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 REVISIONS = (LATEST, *HANDSHAKE)
 
@@ -31,6 +33,12 @@ class Known:
         """All of them, in a fixed order."""
         maps = (self.sessions, self.others, self.event_ids, self.server_requests)
         return [self.state, self.task_id, self.sse, *(each[version] for each in maps for version in HANDSHAKE)]
+
+
+def selections(flows: Sequence[str]) -> list[str]:
+    """URLs that show what /mcp shows, as long as these are all flows."""
+    names = ",".join(flows)
+    return [f"/mcp/{SET}", f"/mcp?flows={names}", f"/mcp/{SET}?flows={names}"]
 
 
 def named() -> Known:

@@ -4,22 +4,27 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.protocol.mcp.fuzz.model import SESSION, Open, Refusal, Sessions, status_of_get, verdict
+from tests.protocol.mcp.fuzz.conversations import HANDSHAKE
+from tests.protocol.mcp.fuzz.model import (
+    SESSION,
+    VERSION,
+    Open,
+    Refusal,
+    Sessions,
+    Verdict,
+    refused_url,
+    status_of_get,
+    verdict,
+)
+from tests.protocol.mcp.fuzz.validating import Asked, check_valid, versions_of
 from tests.support.fuzzing import Sent
-from tests.support.mcp import EXT_TASKS, LATEST, validator
+from tests.support.mcp import LATEST
 
 STATUS_OF = {
     -32700: {400}, -32600: {400, 403, 405, 406, 408, 413, 415, 421}, -32601: {404}, -32602: {400, 200}, -32020: {400},
     -32021: {400}, -32022: {400}, -32603: {200},
 }  # fmt: skip
 """HTTP statuses of the stateless revision (basic, "Error Codes")."""
-RESULTS = {
-    "server/discover": "DiscoverResult", "tools/list": "ListToolsResult", "prompts/list": "ListPromptsResult",
-    "resources/list": "ListResourcesResult", "resources/templates/list": "ListResourceTemplatesResult",
-    "completion/complete": "CompleteResult", "resources/read": "ReadResourceResult", "prompts/get": "GetPromptResult",
-}  # fmt: skip
-OF_TASKS = {"tasks/get": "GetTaskResult", "tasks/update": "UpdateTaskResult", "tasks/cancel": "CancelTaskResult"}
-"""Results of the extension for tasks."""
 
 
 @dataclass(frozen=True)
@@ -31,23 +36,55 @@ class Got:
     messages: list[Any]
 
 
-def judge(sent: Sent, raw: bytes, got: Got, sessions: Sessions) -> None:
-    """Fails for an answer that no request may get, and for one that this request must not get."""
+def judge(sent: Sent, raw: bytes, got: Got, sessions: Sessions, asked: Asked) -> None:
+    """Fails for an answer that no request may get, and for one that this request must not get. `asked`: what was asked
+    of the gateway so far."""
     assert got.status < 500, (got.status, got.messages)
-    if sent.path != "/mcp":
+    if sent.path.startswith("/mcp/messages"):
         # What is answered stands on the stream. A body that was taken is a message, whatever its method says of it.
         assert got.status in ({202, 400, 404, 413, 415} if sent.verb == "POST" else {200, 204, 404, 405}), got
         return
     if sent.verb == "GET" and (statuses := status_of_get(sent, sessions)) is not None:
-        assert got.status in statuses, got
+        assert got.status in statuses | ({400, 404} if refused_url(sent.path) else set()), got
     # Other answers to other verbs have the form of HTTP's own errors.
-    protocols_own = sent.verb == "POST" or got.content_type == "text/event-stream"
-    for each in got.messages if protocols_own else ():
+    if sent.verb == "POST" or got.content_type == "text/event-stream":
+        _check_messages(sent, raw, got, sessions, asked)
+    if sent.verb == "POST":
+        _check_verdict(sent, raw, got, refused_url(sent.path) or verdict(sent, raw, sessions))
+
+
+def _check_messages(sent: Sent, raw: bytes, got: Got, sessions: Sessions, asked: Asked) -> None:
+    versions = HANDSHAKE if sent.verb == "GET" else _versions(sent, raw, sessions)
+    if sent.verb == "POST":
+        asked = Asked()
+        asked.note(_value(raw))
+    for each in got.messages:
         for message in each if isinstance(each, list) else [each]:
             check_message(message, in_session=bool(sent.all(SESSION)))
-    if sent.verb != "POST":
-        return
-    expected = verdict(sent, raw, sessions)
+            check_valid(message, asked, versions)
+
+
+def _versions(sent: Sent, raw: bytes, sessions: Sessions) -> tuple[str, ...]:
+    """The revisions of which the answer to a POST may be."""
+    value, headers, id = _value(raw), sent.all(VERSION), sent.header(SESSION)
+    params = value.get("params") if isinstance(value, dict) else None
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    declares = isinstance(meta, dict) and meta.get("io.modelcontextprotocol/protocolVersion") is not None
+    if declares or not set(headers) <= {*HANDSHAKE}:
+        return (LATEST,)
+    if isinstance(value, dict) and value.get("method") == "initialize":
+        return HANDSHAKE
+    return versions_of(headers, None if id is None else sessions.get(id))
+
+
+def _value(raw: bytes) -> Any:
+    try:
+        return json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def _check_verdict(sent: Sent, raw: bytes, got: Got, expected: Verdict) -> None:
     if isinstance(expected, Refusal):
         assert got.messages, got
         error = got.messages[-1].get("error", {})
@@ -79,39 +116,20 @@ def _check_stateless(request: dict[str, Any], got: Got) -> None:
         return
     last = got.messages[-1]
     if "error" in last:
-        _valid("JSONRPCErrorResponse", last)
         assert last["error"]["code"] in STATUS_OF, last
         assert got.status in STATUS_OF[last["error"]["code"]], got
-        assert last["id"] == request["id"]
-        assert type(last["id"]) is type(request["id"])
     elif "result" in last:
         assert got.status == 200
+    if "method" not in last:
         assert last["id"] == request["id"]
-        kind = last["result"]["resultType"]
-        if kind == "input_required":
-            assert request["method"] in ("tools/call", "prompts/get", "resources/read")
-            _valid("InputRequiredResult", last["result"])
-        elif kind == "task":
-            assert request["method"] == "tools/call"
-            _valid("CreateTaskResult", last["result"], EXT_TASKS)
-        elif request["method"] in OF_TASKS:
-            _valid(OF_TASKS[request["method"]], last["result"], EXT_TASKS)
-        elif kind == "complete" and request["method"] in RESULTS:
-            _valid(RESULTS[request["method"]], last["result"])
+        assert type(last["id"]) is type(request["id"])
 
 
 def _check_id(raw: bytes, answer: dict[str, Any]) -> None:
     """basic, "Responses": the id is the request's, and is left out where it could not be read."""
-    try:
-        id = json.loads(raw.decode()).get("id")
-    except (ValueError, AttributeError, RecursionError):
-        id = None
+    value = _value(raw)
+    id = value.get("id") if isinstance(value, dict) else None
     if isinstance(id, str | int) and not isinstance(id, bool) and "id" in answer:
         assert answer["id"] == id
     else:
         assert "id" not in answer, answer
-
-
-def _valid(definition: str, value: Any, version: str = LATEST) -> None:
-    errors = [error.message for error in validator(version, definition).iter_errors(value)]
-    assert not errors, (definition, errors, value)

@@ -2,11 +2,13 @@
 and not from the gateway's code, so that the two can be compared."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
-from tests.protocol.mcp.fuzz.conversations import HANDSHAKE
+from tests.protocol.mcp.fuzz.conversations import HANDSHAKE, SET
 from tests.support.fuzzing import Sent
 from tests.support.mcp import LATEST
 
@@ -31,6 +33,9 @@ REMOVED = {
 }
 """Methods of earlier revisions, which 2026-07-28 has not."""
 DEEPEST = 100
+MOST_NAMES = 100
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
+"""Of a flow, and how many a URL may name."""
 NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
@@ -55,6 +60,18 @@ Verdict = Refusal | Open | None
 """None: this model does not know."""
 Sessions = Mapping[str, str]
 """Revisions of living sessions by their ids."""
+
+
+def refused_url(path: str) -> Refusal | None:
+    """What a POST gets at a URL that names no tool set, or what is no name of a flow; None if the URL is none of these.
+    What a set is, the gateway defines itself (docs/protocols/mcp.md)."""
+    where, _, query = path.partition("?")
+    if where not in ("/mcp", f"/mcp/{SET}"):
+        return Refusal(-32600, 404)
+    lists = [value for key, value in parse_qsl(query, keep_blank_values=True, errors="replace") if key == "flows"]
+    names = [name for value in lists for name in value.split(",")]
+    good = len(names) <= MOST_NAMES and all(NAME.fullmatch(name) for name in names)
+    return None if good else Refusal(-32600)
 
 
 def status_of_get(sent: Sent, sessions: Sessions) -> set[int] | None:

@@ -225,6 +225,14 @@ REQUIREMENTS = (
     Requirement(
         "2026-07-28/client/elicitation#phishing",
         "MUST",
+        "the server MUST ensure that the mechanism to determine the user's identity is resilient to attacks where an "
+        "attacker can modify the elicitation URL.",
+        deferred="Who opens the URL is found out by the page behind it, which is the flow's own; the gateway takes no "
+        "identity from a URL: an answer comes with the credential of its sender.",
+    ),
+    Requirement(
+        "2026-07-28/client/elicitation#phishing",
+        "MUST",
         "the server MUST ensure that the user who started the elicitation request … is the same user who "
         "completes the authorization flow.",
         deferred="The page behind a URL is the flow's own, as is the flow of authorization that it leads through.",

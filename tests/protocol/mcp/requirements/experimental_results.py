@@ -2,11 +2,14 @@
 
 from tests.support.requirements import Requirement, tests_of
 
+HTTP_CAPS = "tests/integration/http/test_caps.py"
 HTTP_LIMITS = "tests/integration/http/test_limits.py"
 HTTP_MAIN_PATH = "tests/integration/http/test_main_path.py"
 IDENTITY_MATRIX = "tests/protocol/identity/test_matrix.py"
 IDENTITY_TASKS_OVER_MCP = "tests/protocol/identity/test_tasks_over_mcp.py"
 IDS = "tests/unit/domain/test_ids.py"
+KEYS_AND_AUDIT = "tests/integration/http/test_keys_and_audit.py"
+RETENTION = "tests/integration/storage/test_retention.py"
 TASKS_EXPERIMENTAL = "tests/protocol/mcp/test_tasks_experimental.py"
 TASKS_WHOLE_MESH = "tests/protocol/mcp/test_tasks_whole_mesh.py"
 TASKS_IN_SESSIONS = "tests/protocol/mcp/test_tasks_in_sessions.py"
@@ -76,7 +79,41 @@ REQUIREMENTS = (
             TASKS_EXPERIMENTAL,
             "test_a_task_is_cancelled_before_the_answer_and_once",
             "test_a_caller_lists_its_own_tasks_in_pages",
+            "test_what_is_said_about_a_task_does_not_say_again_whose_it_is",
         ),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#associating-task-related-messages",
+        "MUST",
+        "receivers MUST ignore such metadata if present in favor of the RPC method parameter",
+        tests=tests_of(TASKS_EXPERIMENTAL, "test_the_task_of_a_request_is_that_of_its_parameter"),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#task-status-notification",
+        "SHOULD NOT",
+        "the notifications/tasks/status notification SHOULD NOT include the io.modelcontextprotocol/related-task "
+        "metadata",
+        tests=tests_of(TASKS_IN_SESSIONS, "test_each_change_of_status_is_told_once"),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#getting-tasks",
+        "SHOULD NOT",
+        "servers SHOULD NOT upgrade to an SSE stream in response to a tasks/get request",
+        tests=tests_of(TASKS_EXPERIMENTAL, "test_what_is_said_about_a_task_does_not_say_again_whose_it_is"),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#task-progress-notifications",
+        "MUST",
+        "Progress notifications for tasks MUST use the same progressToken that was provided in the initial "
+        "task-augmented request",
+        tests=tests_of(TASKS_IN_SESSIONS, "test_progress_goes_on_under_the_token_of_the_call_until_the_task_ends"),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#task-isolation-and-access-control",
+        "SHOULD",
+        "In these scenarios, receivers SHOULD document this limitation clearly, as task results may be accessible "
+        "to any requestor that can guess the task ID.",
+        deferred="docs/protocols/mcp.md says so: at an open gateway, whoever knows an id reads its task.",
     ),
     Requirement(
         "2025-11-25/basic/utilities/tasks#task-listing",
@@ -198,5 +235,39 @@ REQUIREMENTS = (
         "receivers SHOULD implement rate limiting on task operations to prevent denial-of-service and "
         "enumeration attacks.",
         tests=tests_of(HTTP_LIMITS, "test_a_caller_has_a_bounded_number_of_open_requests"),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#resource-management",
+        "SHOULD",
+        "Receivers SHOULD: Enforce limits on concurrent tasks per requestor",
+        tests=tests_of(
+            HTTP_CAPS,
+            "test_one_call_more_than_the_flow_may_have_is_429_until_one_ends",
+            "test_a_key_is_answered_whatever_the_cap_of_its_owner",
+        ),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#resource-management",
+        "SHOULD",
+        "Receivers SHOULD: … Enforce maximum ttl durations … Clean up expired tasks promptly to free resources",
+        tests=tests_of(TASKS_EXPERIMENTAL, "test_an_augmented_call_is_answered_with_a_nested_task_at_once")
+        + tests_of(RETENTION, "test_a_running_process_removes_what_is_old_in_all_its_rounds"),
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#resource-management",
+        "SHOULD",
+        "Receivers SHOULD: … Document maximum supported ttl duration … Document maximum concurrent tasks per requestor "
+        "… Implement monitoring and alerting for resource usage",
+        deferred="Documents and not behavior: docs/settings.md has ASYA_RETENTION_TASKS and "
+        "ASYA_MAX_OPEN_TASKS_PER_OWNER, docs/observability.md the metrics and alerts.",
+    ),
+    Requirement(
+        "2025-11-25/basic/utilities/tasks#audit-and-logging",
+        "SHOULD",
+        "Receivers SHOULD: Log task creation, completion, and retrieval events for audit purposes … Include auth "
+        "context in logs when available",
+        # Creation and end stand in the log of the task, beside its owner; what callers do to it stands in the audit.
+        # Reads are not recorded: clients poll, and what matters would be lost among them.
+        tests=tests_of(KEYS_AND_AUDIT, "test_cancels_and_answers_are_audited_with_who_did_them"),
     ),
 )

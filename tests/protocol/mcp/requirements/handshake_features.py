@@ -35,6 +35,13 @@ REQUIREMENTS = (
         deferred="Comments on open streams show that they live, and a session ends when it is idle.",
     ),
     Requirement(
+        "2025-11-25/basic/utilities/cancellation#implementation-notes",
+        "SHOULD",
+        "Both parties SHOULD log cancellation reasons for debugging",
+        # The log of the task has it, with which its owner and operators look for the reason of its end.
+        tests=tests_of(SESSIONS, "test_a_cancellation_reaches_the_call_from_another_replica"),
+    ),
+    Requirement(
         "2025-11-25/basic/utilities/progress#progress-flow",
         "MUST",
         "The progress value MUST increase with each notification, even if the total is unknown.",

@@ -82,6 +82,17 @@ REQUIREMENTS = (
         tests=tests_of(SERVER_REQUESTS, "test_a_stream_begins_with_an_event_by_which_its_client_comes_back"),
     ),
     Requirement(
+        "2025-11-25/basic/transports#listening-for-messages-from-the-server",
+        "SHOULD",
+        "If the server closes the connection without terminating the stream, it SHOULD follow the same polling "
+        "behavior as described for POST requests: sending a retry field and allowing the client to reconnect.",
+        tests=tests_of(
+            STANDING_STREAMS,
+            "test_changes_of_lists_are_told",
+            "test_a_client_that_comes_back_is_told_of_what_changed_meanwhile",
+        ),
+    ),
+    Requirement(
         "2025-11-25/basic/transports#sending-messages-to-the-server",
         "SHOULD",
         "The SSE stream SHOULD eventually include a JSON-RPC response for the JSON-RPC request sent in the POST body.",
