@@ -3,7 +3,6 @@ official client goes on at another one."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from mcp import Client, types
 
 from servers.postgres import PostgresServer
 from servers.proxy import TcpProxy
+from tests.faults.replicas import replicas_of
 from tests.faults.world import FLOWS, World, over_postgres
 from tests.support.mcp_sessions import connect
 from tests.support.waiting import until
@@ -52,18 +52,10 @@ class Person:
         return types.ElicitResult(action="accept", content={"name": "Ada"})
 
 
-@dataclass
-class Replica:
-    """One of two api processes. Implements Endpoint."""
-
-    url: str
-    session: aiohttp.ClientSession
-
-
 async def test_a_client_goes_on_at_another_replica_with_its_session_its_calls_and_its_question(
     world: AskingWorld,
 ) -> None:
-    api, api2 = (Replica(world.processes[name].url, world.session) for name in ("api", "api2"))
+    api, api2 = replicas_of(world)
     listener = await connect(api, api2)
     task_id = await world.call("api2", first_waits_for=str(world.gate))
     about = {"uri": f"asya://tasks/{task_id}"}
