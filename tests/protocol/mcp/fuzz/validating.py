@@ -91,7 +91,8 @@ def _of_result(message: Mapping[str, Any], asked: Asked, version: str) -> Iterat
     if not methods:
         return iter([f"nobody asked {message.get('id')!r}"])
     found = [[*_of_one(method, message["result"], version)] for method in sorted(methods)]
-    return iter(min(found, key=len))
+    fewest: list[str] = min(found, key=len)
+    return iter(fewest)
 
 
 def _of_one(method: str, result: Any, version: str) -> Iterator[str]:
