@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from asya_gateway.domain.sessions.ports import STANDING_STREAM, NewServerRequest, OpenCall, SessionTask
-from asya_gateway.domain.sessions.session import NewSession, SessionId, Transport
+from asya_gateway.domain.sessions.session import NewSession, SessionId, SessionTransport
 from asya_gateway.storage.sessions import tasks as session_tasks
 from asya_gateway.storage.sessions.store import PostgresSessionParts
 from servers.databases import execute
@@ -95,7 +95,7 @@ FROM (SELECT n, decode(lpad(to_hex(1000 - n), 64, '0'), 'hex') AS key FROM gener
 
 
 def new_session() -> NewSession:
-    return NewSession(SessionId.new().key, Transport.HTTP, "key:a", "192.0.2.1", revision="2025-11-25")
+    return NewSession(SessionId.new().key, SessionTransport.HTTP, "key:a", "192.0.2.1", revision="2025-11-25")
 
 
 @pytest.mark.parametrize(

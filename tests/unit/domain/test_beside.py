@@ -18,7 +18,7 @@ from asya_gateway.domain.fresh import blank
 from asya_gateway.domain.identity.faults import Denied
 from asya_gateway.domain.identity.principals import Principal, Via
 from asya_gateway.domain.identity.scopes import COMMON_SCOPES, rights_of
-from asya_gateway.domain.ports import NewTask, TaskStore, examined_here
+from asya_gateway.domain.ports import NewTask, TaskStore, UpdateFeed, examined_here
 from asya_gateway.domain.submitting import Submitting
 from asya_gateway.protocols.http.policies import REST_CALL, REST_READ, check_policy
 from asya_gateway.protocols.mcp import calling
@@ -88,7 +88,9 @@ async def test_a_call_does_not_keep_its_caller_with_all_that_its_token_claims() 
 
     stored = Stored()
     rules = TaskRules("http://mesh", caller_claims=frozenset({"team"}))
-    submitting = Submitting(cast("TaskStore", stored), rules, examined_here, digest, SILENT, own_time)
+    submitting = Submitting(
+        cast("TaskStore", stored), rules, examined_here, digest, SILENT, own_time, cast("UpdateFeed", None)
+    )
     caller, flow = of_caller(team="red", large="x" * 100_000), served()
     for _ in range(2):
         await submitting.accept(Call(flow, {}, caller, "rest"))
