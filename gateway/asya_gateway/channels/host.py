@@ -37,6 +37,9 @@ READS_AT_ONCE = 2
 """Rounds whose entries are read at the same time, while the next one is being leased."""
 LONGEST_TIMER = 60.0
 """Most seconds for which the repetition of a delivery has a timer of its own. Later ones are found by polls."""
+RESTS_UNREADABLE = 5.0
+"""Seconds in which a process leases nothing after it could not read or record what it had leased. Another one, for
+which the database is available, takes it meanwhile."""
 SURELY = 0.02
 """Seconds by which a timer ends later, so that the database's clock has passed the time, too."""
 
@@ -70,6 +73,7 @@ class DeliveryHost:
         self._reading: dict[asyncio.Task[None], Sequence[DestinationDelivery]] = {}
         self._leasing: asyncio.Task[Sequence[Lagging]] | None = None
         """The statement that leases, until it is known here what it has leased."""
+        self._rests_until = 0.0
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._loops: list[asyncio.Task[None]] = []
         self.lagging: int | None = None
@@ -149,8 +153,8 @@ class DeliveryHost:
 
     async def _begin(self, task_ids: Iterable[str] | None) -> None:
         """Lease, and begin to read. What there is no room for is found when there is."""
-        if self._stale():
-            # Polls find it when the process knows.
+        if self._stale() or asyncio.get_running_loop().time() < self._rests_until:
+            # Polls find it when the process knows, and has rested.
             return
         most = self._slots.free
         if most <= 0:
@@ -184,12 +188,12 @@ class DeliveryHost:
             async with self._reads:
                 pages = await self._queue.pages([(each.task_id, each.lagging.delivered_seq) for each in deliveries])
         except BaseException as error:
-            # Their leases run out, since the database is away.
             for each in deliveries:
                 self._slots.give_back(each.destination)
             if not isinstance(error, Exception):
                 raise
             log.warning("what lags cannot be read: %s", error)
+            await self._leave(deliveries)
             return
         for delivery, page in zip(deliveries, pages, strict=True):
             self._budget.charge(Share.DELIVERIES, WEIGHT * page.bytes)
@@ -200,9 +204,12 @@ class DeliveryHost:
     async def _work(self, delivery: DestinationDelivery, page: LogPage) -> None:
         try:
             await delivery.run(page)
-        except (Unavailable, TaskNotFound) as error:
-            # The lease runs out, or the rows are gone with their task.
-            log.info("a delivery is left to its lease: %s", error.message)
+        except TaskNotFound as error:
+            # Its rows are gone with their task.
+            log.info("a delivery is left: %s", error.message)
+        except Unavailable as error:
+            log.info("a delivery is left to another process: %s", error.message)
+            await self._leave([delivery])
         except Exception:
             log.exception("a delivery failed")
         finally:
@@ -213,6 +220,12 @@ class DeliveryHost:
                 asyncio.get_running_loop().call_later(delivery.waits + SURELY, self.look, [delivery.task_id])
         if page.more or delivery.rung:
             self.look([delivery.task_id])
+
+    async def _leave(self, deliveries: Iterable[Delivery]) -> None:
+        """What this process cannot read or record, perhaps another one can. Without the database leases run out."""
+        self._rests_until = asyncio.get_running_loop().time() + RESTS_UNREADABLE
+        with contextlib.suppress(Unavailable):
+            await self._queue.give_back([each.lagging for each in deliveries])
 
     async def _measure_for_ever(self) -> None:
         while True:

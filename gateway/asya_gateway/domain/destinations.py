@@ -145,6 +145,9 @@ class DeliveryQueue(Protocol):
     async def pages(self, cursors: Sequence[tuple[str, int]]) -> Sequence[LogPage]:
         """The entries of these tasks' logs beyond these numbers."""
 
+    async def give_back(self, held: Iterable[Lagging]) -> None:
+        """End these leases, so that another process may have them."""
+
     async def stop(self, held: Iterable[Lagging]) -> None:
         """Complete what is being recorded, and end these leases."""
 

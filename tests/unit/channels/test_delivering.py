@@ -67,6 +67,9 @@ class Queue:
     async def lag(self) -> tuple[int, float]:
         return 0, 0.0
 
+    async def give_back(self, held: Iterable[Lagging]) -> None:
+        pass
+
     async def stop(self, held: Iterable[Lagging]) -> None:
         pass
 
@@ -200,6 +203,7 @@ class Lags(Queue):
         self.held = False
         self.seq = 0
         self.given_back: list[Lagging] = []
+        self.unreadable = self.unwritable = False
 
     @override
     async def lease(self, task_ids: Iterable[str] | None, busy: DeliveryCapacity, most: int) -> Sequence[Lagging]:
@@ -214,16 +218,25 @@ class Lags(Queue):
     async def pages(self, cursors: Sequence[tuple[str, int]]) -> Sequence[LogPage]:
         found = [LogPage([entry(seq + 1)]) for _, seq in cursors]
         await self.may_read.wait()
+        if self.unreadable:
+            raise Unavailable("the database is not available")
         return found
 
     @override
     async def settle(self, settled: DeliveryProgress) -> bool:
+        if self.unwritable:
+            raise Unavailable("the database is not available")
         self.seq, self.held = settled.delivered_seq, not settled.release
         return await super().settle(settled)
 
     @override
-    async def stop(self, held: Iterable[Lagging]) -> None:
+    async def give_back(self, held: Iterable[Lagging]) -> None:
         self.given_back += held
+        self.held = False
+
+    @override
+    async def stop(self, held: Iterable[Lagging]) -> None:
+        await self.give_back(held)
 
 
 @asynccontextmanager
@@ -283,6 +296,36 @@ async def test_what_is_being_read_is_given_back_at_the_end(monkeypatch: pytest.M
         await until(lambda: queue.held)
     assert [each.destination for each in queue.given_back] == [AT]
     assert host.leased == 0
+
+
+@pytest.mark.parametrize("what", ["unreadable", "unwritable"])
+async def test_what_one_process_cannot_read_or_record_is_left_to_others_while_it_rests(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "RESTS_UNREADABLE", 3600.0)
+    queue, channel = Lags(), Sending(DELIVERED)
+    queue.may_read.set()
+    setattr(queue, what, True)
+    async with hosting(queue, channel, monkeypatch) as host:
+        host.look(["t"])
+        await until(lambda: queue.given_back, what="the lease's end")
+        assert (queue.held, host.leased) == (False, 0)
+        host.look(["t"])
+        await rounds()
+        assert queue.looks.count(["t"]) == 1
+
+
+async def test_what_could_not_be_read_is_taken_again_after_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "RESTS_UNREADABLE", 0.0)
+    queue, channel = Lags(), Sending(DELIVERED)
+    queue.may_read.set()
+    queue.unreadable = True
+    async with hosting(queue, channel, monkeypatch) as host:
+        host.look(["t"])
+        await until(lambda: queue.given_back, what="the lease's end")
+        queue.unreadable = False
+        host.look(["t"])
+        await until(lambda: channel.sent == [1])
 
 
 async def test_nothing_is_leased_while_revocations_may_have_been_missed() -> None:

@@ -218,6 +218,9 @@ class PostgresDeliveries:
 
     async def stop(self, held: Iterable[Lagging]) -> None:
         await self._settles.close()
+        await self.give_back(held)
+
+    async def give_back(self, held: Iterable[Lagging]) -> None:
         rows = [(*each.key, each.lease) for each in held]
         if rows:
             await self._hot.execute(_GIVE_BACK, *map(list, zip(*rows, strict=True)))
