@@ -8,8 +8,9 @@ the work has a task of its own, so that neither time limits nor cancellations of
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
+Result = TypeVar("Result")
 Work = asyncio.Future[Any]
 
 _left: set[Work] = set()
@@ -37,6 +38,16 @@ async def in_time(work: Coroutine[Any, Any, None], seconds: float, name: str) ->
         return False
     task.result()
     return True
+
+
+async def shielded(work: "asyncio.Future[Result]") -> Result:
+    """The result of work that goes on if the caller is cancelled. What it raises then is dropped; asyncio.shield alone
+    would have the event loop complain that nobody has looked at it."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        keep(work)
+        raise
 
 
 async def stopped(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> set[asyncio.Task[Any]]:

@@ -1,10 +1,12 @@
 """Waiting for work that does not end when it is cancelled."""
 
 import asyncio
+import gc
 
 import pytest
 
-from asya_transports.bounded import ended, stopped
+from asya_transports.bounded import ended, shielded, stopped
+from tests.support.waiting import rounds
 
 
 class Stubborn:
@@ -78,3 +80,39 @@ async def test_tasks_that_do_not_end_are_named_and_the_others_have_ended() -> No
 
 async def test_stopping_nothing_waits_for_nothing() -> None:
     assert await stopped([], 5) == set()
+
+
+async def test_shielded_work_goes_on_without_its_caller_and_nobody_complains_of_its_error() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    release = asyncio.Event()
+
+    async def fails() -> None:
+        await release.wait()
+        raise ValueError
+
+    work = asyncio.create_task(fails())
+    caller = asyncio.create_task(shielded(work))
+    await rounds()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert not work.done()
+    release.set()
+    await asyncio.wait([work])
+    await rounds()
+    del work, caller
+    gc.collect()
+    assert complaints == []
+
+
+async def test_shielded_work_answers_and_fails_as_it_does_alone() -> None:
+    work = Stubborn()
+    work.release.set()
+    assert await shielded(asyncio.create_task(work.run())) == "done"
+
+    async def fails() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        await shielded(asyncio.create_task(fails()))

@@ -53,7 +53,12 @@ class Pulse:
 
     def _main(self) -> None:
         while True:
-            _give_all([sign for sign in self._wait() if time.monotonic() - sign.given > sign.lease * SILENCE])
+            due = [sign for sign in self._wait() if time.monotonic() - sign.given > sign.lease * SILENCE]
+            try:
+                _give_all(due)
+            except Exception:
+                # A thread that ended would renew no claim any more.
+                log.exception("claims of %d hops not renewed", len(due))
 
     def _wait(self) -> list[Sign]:
         """Wait a moment, or until there are hops; returns the current ones."""

@@ -26,6 +26,7 @@ from asya_gateway.domain.rates import Rates
 from asya_gateway.domain.weighed import CACHE_BYTES, WeighedCache, weight_of
 from asya_gateway.outbound.client import ExchangeLimits, OutboundResponse
 from asya_gateway.outbound.errors import AnswerRefused, NoAnswer, TargetRefused
+from asya_transports.bounded import shielded
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class ClientDocuments:
             task = asyncio.create_task(self._fetch(url), name="client metadata")
             self._under_way[url] = task
             task.add_done_callback(lambda _: self._under_way.pop(url, None))
-        return await asyncio.shield(task)
+        return await shielded(task)
 
     def _check_room(self, host: str, source: str) -> None:
         if len(self._under_way) >= AT_ONCE + MOST_WAITING:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 
+from asya_transports.bounded import shielded
+
 _THREADS = 8
 KEPT = 10.0
 """Seconds that a found name is not looked up again."""
@@ -96,7 +98,7 @@ class Resolver(AbstractResolver):
             give_back()
             raise
         looking.add_done_callback(lambda _: give_back())
-        found = await asyncio.shield(looking)
+        found = await shielded(looking)
         if not found:
             raise OSError(None, "no address")
         return found

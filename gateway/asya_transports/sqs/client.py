@@ -11,7 +11,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ClientError, ConnectionClosedError, NoCredentialsError
 from botocore.loaders import Loader
 
-from asya_transports.bounded import ended
+from asya_transports.bounded import ended, shielded
 from asya_transports.port import TransportUnavailable
 from asya_transports.sqs.errors import NotAnswered, meaning
 from asya_transports.sqs.settings import LONGEST_WAIT, SqsSettings
@@ -103,7 +103,7 @@ class SqsClient:
         opening = self._opening
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
             opening = self._opening = asyncio.create_task(self._open(), name="sqs-client")
-        return await asyncio.shield(opening)
+        return await shielded(opening)
 
     async def _open(self) -> Any:
         await asyncio.to_thread(_read_descriptions)

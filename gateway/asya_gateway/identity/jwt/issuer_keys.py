@@ -11,6 +11,7 @@ from asya_gateway.identity.jwt.locating import Locate
 from asya_gateway.outbound.client import ExchangeLimits, OutboundClient
 from asya_gateway.outbound.errors import OutboundError
 from asya_gateway.outbound.permitting import Origin
+from asya_transports.bounded import shielded
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class IssuerKeys:
         if self._fetching is None or not self._is_fetching:
             self._tried_at = self._clock()
             self._fetching = asyncio.create_task(self._fetch_once(), name="issuer keys: fetch")
-        await asyncio.shield(self._fetching)
+        await shielded(self._fetching)
 
     @property
     def _is_fetching(self) -> bool:

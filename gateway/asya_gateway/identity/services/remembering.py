@@ -11,6 +11,7 @@ from typing_extensions import override
 from asya_crds.jsontext import canonical
 from asya_gateway.domain.identity.profiles import Profile, Profiles
 from asya_gateway.domain.weighed import CACHE_BYTES, WeighedCache, weight_of
+from asya_transports.bounded import shielded
 
 REMEMBERED_FOR = 60.0
 """Seconds."""
@@ -40,7 +41,7 @@ class Remembering(Profiles):
             asking = self._asking[key] = asyncio.create_task(self._asked(claims), name="identity service")
             asking.add_done_callback(lambda task: self._answered(key, task))
         # Whoever leaves does not take the answer away from the others.
-        return await asyncio.shield(asking)
+        return await shielded(asking)
 
     def forget(self) -> None:
         """Ask again for everybody."""

@@ -45,6 +45,7 @@ from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.replacing import Replacing
 from asya_gateway.storage.tasks.reporting import ProgressReporter
 from asya_gateway.storage.tasks.requests import TaskRequests
+from asya_transports.bounded import shielded
 
 FIRST_CHUNK = 2.0
 """Seconds that the end of a task waits for the first chunk of its descendants."""
@@ -200,7 +201,7 @@ class PostgresTasks:
     async def _singly(self, write: Callable[[], Coroutine[Any, Any, Result]], what: str) -> Result:
         """Run a write in a separate task, so that a caller that leaves cannot interrupt it."""
         work = written_singly(lambda: within(self._longest, write(), write=True), self._patience, what, self._settle)
-        return await asyncio.shield(asyncio.ensure_future(work))
+        return await shielded(asyncio.ensure_future(work))
 
     async def _settle(self) -> None:
         async def work() -> None:
