@@ -42,6 +42,8 @@ IMPORTS = {
     "asya_operator": ["asya_operator.app"],
 }
 """The modules imported before a program is forked, by its module, or by its module and first argument."""
+OBSERVED = "servers.observed"
+"""The module that runs another one."""
 READ_AT_THE_START = (
     "LD_", "PYTHON", "COVERAGE_", "LC_", "LANG", "TZ", "MALLOC_", "SSL_CERT_",
     "COLUMNS", "LINES", "TERM", "TTY_", "NO_COLOR", "FORCE_",
@@ -266,6 +268,7 @@ def _report(running: dict[int, socket.socket]) -> None:
 
 
 def _import_for(words: list[str]) -> None:
+    words = words[1:] if words[0] == OBSERVED else words
     for name in IMPORTS.get(" ".join(words[:2]), IMPORTS.get(words[0], [])):
         importlib.import_module(name)
     gc.freeze()  # all current objects are shared with every child, and no collection needs to touch them

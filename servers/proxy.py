@@ -1,9 +1,45 @@
-"""A TCP proxy that simulates network failures: cut, refuse, stall, lose an answer."""
+"""A TCP proxy that simulates network failures: cut, half-close, refuse, stall, slow, lose an answer."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from enum import Enum
 from urllib.parse import urlsplit, urlunsplit
+
+
+class Side(Enum):
+    """An end of a connection through the proxy."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Slowness:
+    """What a slow network does with each piece of data: it takes `delay()` seconds, and its bytes at `bandwidth` a
+    second."""
+
+    delay: Callable[[], float]
+    bandwidth: float
+
+
+@dataclass(eq=False, slots=True)
+class _Link:
+    """Both ends of one connection. `ended`: the one that was told of the other's end, which did not happen."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    ended: asyncio.StreamWriter | None = None
+
+    def half_close(self, side: Side) -> None:
+        self.ended = self.client if side is Side.CLIENT else self.server
+        with contextlib.suppress(OSError):
+            self.ended.write_eof()
+
+    def abort(self) -> None:
+        for end in (self.client, self.server):
+            end.transport.abort()
 
 
 class TcpProxy:
@@ -12,10 +48,11 @@ class TcpProxy:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
-        self._links: set[asyncio.StreamWriter] = set()
+        self._links: set[_Link] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._slowness: Slowness | None = None
         self._refusing = False
         self._marker: bytes | None = None
         self._then_refuse = False
@@ -53,8 +90,22 @@ class TcpProxy:
 
     def cut(self) -> None:
         """Abort every connection; new ones are accepted."""
-        for writer in list(self._links):
-            writer.transport.abort()
+        for link in list(self._links):
+            link.abort()
+
+    def half_close(self, side: Callable[[], Side]) -> int:
+        """End one direction of every connection: the end that `side` chooses for it is told (FIN) that the other one
+        has ended, and gets no more of what that sends. The other one stays connected and is told nothing, even when the
+        first has gone, until `cut_half_closed`. Returns how many there were."""
+        whole = [link for link in self._links if link.ended is None]
+        for link in whole:
+            link.half_close(side())
+        return len(whole)
+
+    def cut_half_closed(self) -> None:
+        """Abort what is left of connections of which one direction was ended."""
+        for link in [each for each in self._links if each.ended is not None]:
+            link.abort()
 
     def refuse(self) -> None:
         """Abort every connection, and each new one at once, until `accept`."""
@@ -69,8 +120,13 @@ class TcpProxy:
         """Keep the connections but forward nothing, until `flow`."""
         self._flowing.clear()
 
+    def slow(self, slowness: Slowness) -> None:
+        """Forward slowly, until `flow`."""
+        self._slowness = slowness
+
     def flow(self) -> None:
-        """Forward again."""
+        """Forward again, at once."""
+        self._slowness = None
         self._flowing.set()
 
     def lose_answer_to(self, marker: bytes, *, then_refuse: bool = False) -> None:
@@ -108,26 +164,26 @@ class TcpProxy:
         if serving is not None:
             self._serving.add(serving)
             serving.add_done_callback(self._serving.discard)
-        both = {writer, server_writer}
-        self._links |= both
+        link = _Link(writer, server_writer)
+        self._links.add(link)
+        losing = asyncio.Event()
+        ways = {
+            server_writer: asyncio.create_task(self._copy_requests(reader, link, losing)),
+            writer: asyncio.create_task(self._copy_answers(server_reader, link, losing)),
+        }
         try:
-            losing = asyncio.Event()
-            ways = [
-                asyncio.create_task(self._copy_requests(reader, server_writer, losing)),
-                asyncio.create_task(self._copy_answers(server_reader, writer, losing)),
-            ]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            await asyncio.wait(ways.values(), return_when=asyncio.FIRST_COMPLETED)
+            if link.ended is not None:
+                # The end that was told leaves. The other one does not learn of it.
+                await asyncio.wait([ways[link.ended]])
         finally:
-            for end in both:
-                end.transport.abort()
-            self._links -= both
+            for way in ways.values():
+                way.cancel()
+            await asyncio.gather(*ways.values(), return_exceptions=True)
+            link.abort()
+            self._links.discard(link)
 
-    async def _copy_requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
-    ) -> None:
+    async def _copy_requests(self, reader: asyncio.StreamReader, link: _Link, losing: asyncio.Event) -> None:
         async for data in self._chunks(reader):
             if self._marker is not None and self._marker in data:
                 self._marker = None
@@ -136,27 +192,29 @@ class TcpProxy:
                 self._unwanted = None
                 self.swallowed.set()
                 await asyncio.Event().wait()
-            await _pass_on(data, writer)
+            await _pass_on(data, link, link.server)
 
-    async def _copy_answers(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
-    ) -> None:
+    async def _copy_answers(self, reader: asyncio.StreamReader, link: _Link, losing: asyncio.Event) -> None:
         async for data in self._chunks(reader):
             if losing.is_set():
                 self.lost += 1
                 if self._then_refuse:
                     self.refuse()
                 return
-            await _pass_on(data, writer)
+            await _pass_on(data, link, link.client)
 
     async def _chunks(self, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                if self._slowness is not None:
+                    await asyncio.sleep(self._slowness.delay() + len(data) / self._slowness.bandwidth)
                 await self._flowing.wait()
                 yield data
 
 
-async def _pass_on(data: bytes, writer: asyncio.StreamWriter) -> None:
+async def _pass_on(data: bytes, link: _Link, writer: asyncio.StreamWriter) -> None:
+    if writer is link.ended:
+        return
     with contextlib.suppress(OSError):
         writer.write(data)
         await writer.drain()

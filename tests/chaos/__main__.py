@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, help="end earlier, when so many calls were accepted")
     parser.add_argument("--transport", choices=TRANSPORTS, action="append", help="may be repeated (postgres, rabbitmq)")
     parser.add_argument("--rate", type=float, help="calls a second (80; quick 20)")
-    parser.add_argument("--pause", type=float, help="mean seconds between two faults (6; quick 2)")
+    parser.add_argument("--pause", type=float, help="mean seconds between two faults (6; quick 1)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="repeats the order of the faults")
     parser.add_argument("--keep", type=Path, help="folder for the logs and the clients' records")
     options = parser.parse_args()
@@ -39,10 +39,11 @@ def main() -> int:
             transport,
             QUICK_SECONDS if options.quick else options.minutes * 60,
             options.rate or (20 if options.quick else 80),
-            options.pause or (2 if options.quick else 6),
+            options.pause or (1 if options.quick else 6),
             options.seed,
             folder,
             options.tasks,
+            brief=options.quick,
         )
         print(
             f"{transport}: seed {plan.seed}, {plan.seconds:g} s at {plan.rate:g} calls a second, in {folder}",

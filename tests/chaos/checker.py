@@ -2,13 +2,13 @@
 not wrong here, too."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import asyncpg
 
+from tests.chaos.contradictions import READERS, Found, contradictions
 from tests.chaos.records import Record
 
 TOGETHER = 1000
@@ -30,10 +30,21 @@ WHERE t.finished_at IS NOT NULL AND (
     OR log.last <> t.last_seq
 ) LIMIT $1
 """
-_NAMED = "SELECT id, status FROM tasks WHERE id = ANY ($1)"
+_NAMED = """
+SELECT t.id, t.status, t.owner, p.body ->> 'n' AS n
+FROM tasks t LEFT JOIN task_bodies p ON p.task_id = t.id AND p.kind = 'payload' WHERE t.id = ANY ($1)
+"""
 _LOGS = """
-SELECT task_id, array_agg(seq ORDER BY seq) AS seqs, array_agg(status ORDER BY seq) AS statuses
+SELECT task_id, array_agg(seq ORDER BY seq) AS seqs, array_agg(status ORDER BY seq) AS statuses,
+       array_agg(detail ->> 'message' ORDER BY seq) AS messages,
+       array_agg(concat(detail ->> 'curr', ': ', detail ->> 'task_state') ORDER BY seq) AS states
 FROM task_updates WHERE task_id = ANY ($1) GROUP BY task_id
+"""
+_MIXED_UP = """
+SELECT t.id, p.body ->> 'n' AS called, r.body ->> 'n' AS result
+FROM tasks t JOIN task_bodies p ON p.task_id = t.id AND p.kind = 'payload'
+JOIN task_bodies r ON r.task_id = t.id AND r.kind = 'result'
+WHERE p.body ->> 'n' <> r.body ->> 'n' AND NOT starts_with(r.body ->> 'n', concat(p.body ->> 'n', '.')) LIMIT $1
 """
 _LEFT_OVER = {
     "rows of the outbox": "SELECT count(*) FROM outbox",
@@ -74,6 +85,8 @@ async def judge(database_url: str, records: Iterable[Record]) -> Verdict:
         verdict.statuses.update({row["status"]: row["count"] for row in await connection.fetch(_STATUSES)})
         verdict.failures = {row["kind"]: row["count"] for row in await connection.fetch(_FAILURES)}
         paused = await _judge_tasks(verdict, connection)
+        for row in await connection.fetch(_MIXED_UP, MOST_TOLD):
+            verdict.problems.append(f"{row['id']} was called with {row['called']}, and its result is {row['result']}")
         await _judge_clients(verdict, connection, iter(records), paused)
         for what, sql in _LEFT_OVER.items():
             if count := await connection.fetchval(sql):
@@ -104,10 +117,7 @@ async def _judge_clients(
     """What clients were told is what happened."""
     accepted: dict[int, set[str]] = defaultdict(set)
     while some := list(islice(records, TOGETHER)):
-        ids = list({record.task for record in some if record.task})
-        statuses = {row["id"]: row["status"] for row in await connection.fetch(_NAMED, ids)}
-        read = list({record.task for record in some if record.event in ("read", "watched")})
-        logs = {row["task_id"]: row for row in await connection.fetch(_LOGS, read)}
+        found = await _found_for(connection, some)
         for record in some:
             verdict.events[f"{record.kind} {record.event}"] += 1
             if record.event == "accepted":
@@ -115,32 +125,20 @@ async def _judge_clients(
             if record.event == "answered" and record.task in paused:
                 paused.discard(record.task)
                 verdict.lost.append(record.task)
-            if record.task and record.task not in statuses:
+            if record.task and record.task not in found.tasks:
                 verdict.lost.append(record.task)
                 continue
-            verdict.problems += _contradictions(record, statuses, logs)
+            verdict.problems += contradictions(record, found)
     if paused:
         verdict.problems.append(f"{len(paused)} questions were not answered: the machine is too slow for this load")
     verdict.accepted = sum(map(len, accepted.values()))
     verdict.problems += [f"one key, several tasks: {sorted(ids)}" for ids in accepted.values() if len(ids) > 1]
 
 
-def _contradictions(record: Record, statuses: Mapping[str, str], logs: Mapping[str, Any]) -> Iterable[str]:
-    status = statuses.get(record.task, "")
-    match record.event:
-        case "wrong":
-            yield f"{record.kind} {record.number} {record.task}: {record.status}"
-        case "ended" if record.task and record.status != status:
-            yield f"{record.task}: a client was told that it is {record.status}, and it is {status}"
-        case "canceled" if record.status != "canceled" or status != "canceled":
-            yield f"{record.task}: its cancel was acknowledged, and it is {status}"
-        case "read":
-            log = logs.get(record.task) or {"seqs": [], "statuses": []}
-            if list(record.seqs) != log["seqs"] or list(record.statuses) != log["statuses"]:
-                yield f"{record.task}: a reader saw {record.seqs} {record.statuses}, the log is {log['seqs']}"
-        case "watched":
-            seqs = logs[record.task]["seqs"] if record.task in logs else []
-            if not record.seqs or list(record.seqs) != seqs[record.seqs[0] - 1 :]:
-                yield f"{record.task}: a watcher saw {record.seqs}, the log is {seqs}"
-        case _:
-            pass
+async def _found_for(connection: "asyncpg.Connection[asyncpg.Record]", records: Sequence[Record]) -> Found:
+    named = {record.task for record in records if record.task} | {id for record in records for id in record.ids}
+    read = {record.task for record in records if record.event in READERS}
+    return Found(
+        {row["id"]: row for row in await connection.fetch(_NAMED, list(named))},
+        {row["task_id"]: row for row in await connection.fetch(_LOGS, list(read))},
+    )

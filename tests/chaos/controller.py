@@ -5,21 +5,40 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 
-from tests.chaos.world import ACTORS, ChaosWorld
-from tests.support.waiting import lasts
+from servers.proxy import TcpProxy
+from tests.chaos.network import HALF_CLOSED, SLOW, Fault, Network
+from tests.chaos.records import Records
+from tests.chaos.world import ACTORS, ClosedWorld
+from tests.faults.world import Process
+from tests.support.waiting import lasts, until
 
-Fault = Callable[[], Awaitable[None]]
+FULL = "so much waits that calls are refused"
+FULL_WITHIN = 60.0
+"""Seconds of load in which so much waits."""
+CLOCKS = {
+    "a worker's clock slow by 90 s": (-90, -90),
+    "a worker's clock fast by 90 s": (90, 90),
+    "a worker's clock slow by minutes": (-1800, -120),
+    "a worker's clock fast by minutes": (120, 1800),
+}
+"""The least and the most seconds by which it is wrong then."""
 
 
 class Controller:
-    """`counts`: how often each fault was done."""
+    """`counts`: how often each fault was done. `failed`: those that did not come about, with the reason. `essential`:
+    those that belong to every run, however short."""
 
-    def __init__(self, world: ChaosWorld, seed: int) -> None:
+    def __init__(self, world: ClosedWorld, records: Records, seed: int, *, brief: bool = False) -> None:
+        """`brief`: faults take less time, and the first ones are those that are essential."""
         self._world = world
+        self._records = records
         self._random = random.Random(seed)
+        self._brief = brief
+        self._over: Callable[[], bool] = lambda: False
         self.counts: Counter[str] = Counter()
+        self.failed: list[str] = []
         self.faults: dict[str, Fault] = {
             "kill -9 of an api": lambda: self._killed("api"),
             "kill -9 of a mesh": lambda: self._killed("mesh"),
@@ -31,35 +50,73 @@ class Controller:
             "orderly restart of an api": lambda: self._restarted("api"),
             "orderly restart of a mesh": lambda: self._restarted("mesh"),
             "orderly restart of a worker": lambda: self._restarted(self._random.choice(ACTORS)),
-            "connections to the database cut": self._database_cut,
-            "the database's network stalls": self._database_stalls,
-            "connections to mesh cut": self._mesh_cut,
-            "callers cut off": self._api_cut,
-            "all workers of an actor away": self._queue_fills,
+            "all workers of an actor away": lambda: self._workers_away(self._random.choice(ACTORS), self._awhile),
             "crash of PostgreSQL": self._database_crashes,
+            FULL: self._filled,
         }
+        self.essential = [FULL]
+        self._add_networks()
+        self._add_clocks()
         if world.pair is not None:
             self.faults["failover to the standby"] = world.fail_over
-        if world.to_broker is not None:
-            self.faults |= {
-                "connections to the queue system cut": self._broker_cut,
-                "the queue system's network stalls": self._broker_stalls,
-                "the queue system away": self._broker_away,
-            }
         if world.rabbit is not None:  # the stand-ins of clouds keep nothing over a restart
             self.faults["restart of the broker"] = self._broker_restarts
 
+    def _add_networks(self) -> None:
+        world = self._world
+        networks: dict[str, Callable[[], Sequence[TcpProxy]]] = {
+            "the database": lambda: world.to_databases,
+            "mesh": lambda: [world.mesh],
+            "the api": lambda: [world.api],
+        }
+        if (broker := world.to_broker) is not None:
+            networks["the queue system"] = lambda: [broker]
+        for name, proxies in networks.items():
+            self.faults |= Network(name, proxies, self._random, self._hold).faults()
+            self.essential += [HALF_CLOSED.format(name), SLOW.format(name)]
+
+    def _add_clocks(self) -> None:
+        if not self._world.clocks:
+            return
+        for name, (least, most) in CLOCKS.items():
+            self.faults[name] = lambda least=least, most=most: self._clock_moved(least, most)  # type: ignore[misc]
+        self.essential += CLOCKS
+
     async def run(self, until: float, pause: float, ended: Callable[[], bool]) -> None:
         """One fault after the other, each kind once before any comes again, until `until` (monotonic) or `ended`."""
+        names = self._shuffled(self.essential) if self._brief else []
+        names += [name for name in self._shuffled(self.faults) if name not in names]
+        self._over = lambda: time.monotonic() >= until or ended()
         while True:
-            names = list(self.faults)
-            self._random.shuffle(names)
             for name in names:
-                if time.monotonic() >= until or ended():
+                if self._over():
                     return
-                self.counts[name] += 1
-                await self.faults[name]()
+                try:
+                    await self.faults[name]()
+                    self.counts[name] += 1
+                except AssertionError as failure:
+                    self.failed.append(f"{name}: {failure}")
                 await lasts(self._random.uniform(0.5, 1.5) * pause)
+            names = self._shuffled(self.faults)
+
+    def undone(self) -> list[str]:
+        """What did not come about, in words: faults that failed, and of a brief run those that are essential."""
+        missing = [f"not done: {name}" for name in self.essential if self._brief and not self.counts[name]]
+        if self.counts[FULL] and not self._records.overloaded:
+            missing.append("no call was refused, whatever waited")
+        return [*self.failed, *missing]
+
+    def _shuffled(self, names: "Sequence[str] | dict[str, Fault]") -> list[str]:
+        return self._random.sample(list(names), len(names))
+
+    async def _hold(self, longest: float) -> None:
+        share = 0.25 if self._brief else 1.0
+        await lasts(max(0.2, self._random.uniform(0.2, 1.0) * longest * share))
+
+    async def _awhile(self) -> None:
+        await self._hold(8)
+
+    # Processes
 
     async def _killed(self, kind: str) -> None:
         process = self._random.choice(self._world.replicas(kind))
@@ -70,59 +127,53 @@ class Controller:
     async def _stopped(self, kind: str) -> None:
         process = self._random.choice(self._world.replicas(kind))
         process.signal(signal.SIGSTOP)
-        await lasts(self._random.uniform(1, 8))
+        await self._hold(8)
         process.signal(signal.SIGCONT)
 
     async def _restarted(self, kind: str) -> None:
         process = self._random.choice(self._world.replicas(kind))
         await asyncio.to_thread(process.restart)
 
-    async def _database_cut(self) -> None:
-        for proxy in self._world.to_databases:
-            proxy.cut()
+    async def _workers_away(self, actor: str, awhile: Fault) -> None:
+        workers: list[Process] = self._world.replicas(actor)
+        await asyncio.gather(*(asyncio.to_thread(worker.end) for worker in workers))
+        try:
+            await awhile()
+        finally:
+            for worker in workers:
+                worker.start()
 
-    async def _database_stalls(self) -> None:
-        for proxy in self._world.to_databases:
-            proxy.stall()
-        await lasts(self._random.uniform(1, 6))
-        for proxy in self._world.to_databases:
-            proxy.flow()
+    async def _clock_moved(self, least: float, most: float) -> None:
+        """It stays where it is until it is moved again."""
+        clock = self._random.choice([clock for _, clock in sorted(self._world.clocks.items())])
+        clock.move(round(self._random.uniform(least, most)))
+
+    # Queues and servers
+
+    async def _filled(self) -> None:
+        """With `postgres` the queue of an actor fills up that has no workers; with the others the outbox, when their
+        broker cannot be reached."""
+        if (broker := self._world.to_broker) is None:
+            await self._workers_away("first", self._refused)
+            return
+        broker.refuse()
+        try:
+            await self._refused()
+        finally:
+            broker.accept()
+
+    async def _refused(self) -> None:
+        """Until a call is refused because too much waits, and a little longer."""
+        before = self._records.overloaded
+
+        def refused() -> bool:
+            return self._records.overloaded > before or self._over()
+
+        await until(refused, FULL_WITHIN, "a call that is refused for what waits")
+        await self._hold(4)
 
     async def _database_crashes(self) -> None:
         await asyncio.to_thread(self._world.postgres.restart)
-
-    async def _mesh_cut(self) -> None:
-        for _ in range(3):
-            self._world.mesh.cut()
-            await lasts(0.3)
-
-    async def _api_cut(self) -> None:
-        self._world.api.refuse()
-        await lasts(self._random.uniform(0.2, 2))
-        self._world.api.accept()
-
-    async def _queue_fills(self) -> None:
-        workers = self._world.replicas(self._random.choice(ACTORS))
-        await asyncio.gather(*(asyncio.to_thread(worker.end) for worker in workers))
-        await lasts(self._random.uniform(2, 8))
-        for worker in workers:
-            worker.start()
-
-    async def _broker_cut(self) -> None:
-        assert self._world.to_broker is not None
-        self._world.to_broker.cut()
-
-    async def _broker_stalls(self) -> None:
-        assert self._world.to_broker is not None
-        self._world.to_broker.stall()
-        await lasts(self._random.uniform(1, 6))
-        self._world.to_broker.flow()
-
-    async def _broker_away(self) -> None:
-        assert self._world.to_broker is not None
-        self._world.to_broker.refuse()
-        await lasts(self._random.uniform(1, 6))
-        self._world.to_broker.accept()
 
     async def _broker_restarts(self) -> None:
         assert self._world.rabbit is not None

@@ -4,22 +4,25 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
-import psutil
 
 from asya_crds.naming import CREW, DEAD_LETTERS
 from servers.pubsub import PubSubServer
 from servers.rabbitmq import RabbitNode
 from servers.sqs import sqs_stand_in
 from tests.chaos.checker import Verdict, judge
-from tests.chaos.clients import Clients
+from tests.chaos.clients import MIX
 from tests.chaos.controller import Controller
+from tests.chaos.holdings import Holdings, holdings, leaks, level
+from tests.chaos.logs import unhandled
+from tests.chaos.others import Others
+from tests.chaos.owners import Owner, owners
 from tests.chaos.records import Records, read
-from tests.chaos.world import ACTORS, ChaosWorld
+from tests.chaos.world import ACTORS, ClosedWorld
 from tests.faults.pair import Pair
 from tests.faults.queues import PubSubQueues, Queues, SqsQueues, in_database, virtual_host
 from tests.support.waiting import lasts
@@ -28,14 +31,17 @@ MOST_UNDER_WAY = 400
 TOLD_AFTER = 30.0
 REST = 300.0
 """Seconds in which everything comes to rest after the last fault."""
-FILES_MORE = 80
-"""Open files that a process may have more at rest after the run than before it."""
+LET_GO_WITHIN = 90.0
+"""Seconds in which processes let go of what they needed."""
+KINDS = (*MIX, *MIX, "mcp-stream", "a2a-stream")
+SECONDS_WAITING, FEWEST_WAITING = 4.0, 60
+"""Calls are refused when as many messages wait for an actor as are called in so many seconds, and at least so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`seconds` of load with faults, or less if `tasks` calls are accepted before, at `rate` calls a second; `pause`
-    seconds between two faults."""
+    seconds between two faults. `brief`: faults are short, and each that is essential is done once."""
 
     transport: str
     seconds: float
@@ -44,6 +50,7 @@ class Plan:
     seed: int
     folder: Path
     tasks: int | None = None
+    brief: bool = False
 
 
 @dataclass
@@ -59,12 +66,14 @@ class Outcome:
 async def run(plan: Plan) -> Outcome:
     """Run the plan. Raises AssertionError if the deployment does not start."""
     began = time.monotonic()
-    async with _deployed(plan) as world:
+    callers = owners()
+    async with _deployed(plan, callers) as world:
         path = plan.folder / "clients.jsonl"
         records = Records(path)
-        files = _files(world)
-        controller = Controller(world, plan.seed)
-        clients = Clients(world.api.url, records)
+        before = await level(world)
+        controller = Controller(world, records, plan.seed, brief=plan.brief)
+        clients = Others(world.api.url, records, callers)
+        clients.mix = KINDS
         try:
             until = time.monotonic() + plan.seconds
             async with asyncio.TaskGroup() as both:
@@ -79,19 +88,24 @@ async def run(plan: Plan) -> Outcome:
         if unfinished:
             verdict.problems.append(f"{unfinished} clients did not come to an end")
         verdict.problems += [f"{REST:g} s after the last fault: {each}" for each in left]
-        verdict.problems += _leaks(world, files)
+        verdict.problems += await _leaked(world, before)
         verdict.problems += await _messages_left(world)
+        verdict.problems += controller.undone()
+        verdict.problems += unhandled(process.log for process in world.processes.values())
         return Outcome(verdict, clients.begun, controller.counts, time.monotonic() - began)
 
 
 @contextlib.asynccontextmanager
-async def _deployed(plan: Plan) -> AsyncIterator[ChaosWorld]:
+async def _deployed(plan: Plan, callers: Sequence[Owner]) -> AsyncIterator[ClosedWorld]:
     with contextlib.ExitStack() as stack:
         pair = Pair()
         stack.callback(pair.close)
         pair.start()
         rabbit, queues = _queues(plan.transport, stack)
-        world = ChaosWorld(plan.folder, pair.primary, rabbit, queues=queues, pair=pair)
+        most = max(FEWEST_WAITING, round(plan.rate * SECONDS_WAITING))
+        world = ClosedWorld(
+            plan.folder, pair.primary, rabbit, queues=queues, pair=pair, owners=callers, most_waiting=most
+        )
         try:
             await world.up()
             pair.synchronous()
@@ -155,7 +169,7 @@ async def _left_at_rest(database_url: str) -> list[str]:
         await lasts(1)
 
 
-async def _messages_left(world: ChaosWorld) -> list[str]:
+async def _messages_left(world: ClosedWorld) -> list[str]:
     """Those of a queue system that tells. The last ones come back from leases of workers that died."""
     if world.queues.transport not in ("sqs", "pubsub"):
         return []
@@ -165,22 +179,9 @@ async def _messages_left(world: ChaosWorld) -> list[str]:
     return [f"{left} messages are left in the queues"] if left else []
 
 
-def _files(world: ChaosWorld) -> dict[str, int]:
-    """Open files and connections of each process."""
-    found = {}
-    for name, process in world.processes.items():
-        if process.running is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                found[name] = psutil.Process(process.running.pid).num_fds()
+async def _leaked(world: ClosedWorld, before: Mapping[str, Holdings]) -> list[str]:
+    """What processes hold that they do not let go."""
+    until = time.monotonic() + LET_GO_WITHIN
+    while (found := leaks(before, await holdings(world))) and time.monotonic() < until:
+        await lasts(2)
     return found
-
-
-def _leaks(world: ChaosWorld, before: dict[str, int]) -> list[str]:
-    after = _files(world)
-    missing = [f"{name} does not run any more" for name in before.keys() - after.keys()]
-    grown = [
-        f"{name} has {after[name]} open files, {before[name]} before the run"
-        for name in before.keys() & after.keys()
-        if after[name] > before[name] + FILES_MORE
-    ]
-    return missing + grown

@@ -2,23 +2,24 @@
 Service or a network is."""
 
 import asyncio
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
 
+from servers import observed
+from servers.clocks import LIBRARY, MovableClock, wrong_by
 from servers.postgres import PostgresServer
 from servers.proxy import TcpProxy
 from servers.rabbitmq import RabbitNode
+from tests.chaos.owners import Owner, key_file
 from tests.chaos.service import Service
 from tests.faults.pair import Pair
 from tests.faults.queues import Queues
-from tests.faults.world import Process, World
+from tests.faults.world import PROGRAM, Process, World
 from tests.support.waiting import until
 
-FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 FLOWS = """
 flows:
   - {name: work, entrypoint: first, routeNext: [second], timeout: 20m, mcp: {}, a2a: {}}
@@ -29,6 +30,7 @@ flows:
 """
 ACTORS = ("first", "second", "asking", "spread", "slow")
 REPLICAS = 2
+ODD = ("1", "3", "5", "7", "9")
 
 
 class ChaosWorld(World):
@@ -90,13 +92,17 @@ class ChaosWorld(World):
                 self.gateway(f"{mode}-{number}", mode, **settings)
         for number in workers:
             for actor in ACTORS:
-                # One of two has a clock of its own.
-                self.worker(actor, f"{actor}-{number}", **(self._skewed("-90s") if number % 2 else {}))
-            self.crew(f"crew-{number}")
+                self.worker(actor, f"{actor}-{number}", **self.clock_of(f"{actor}-{number}"))
+            self.crew(f"crew-{number}", **self.clock_of(f"crew-{number}"))
         for number in gateways:
             for mode, service in (("mesh", self.mesh), ("api", self.api)):
                 await self.ready(f"{mode}-{number}")
                 service.add(self.processes[f"{mode}-{number}"].url)
+
+    @override
+    def worker(self, actor: str, name: str | None = None, **more: Any) -> Process:
+        # What takes its time here waits, and holds up nobody.
+        return super().worker(actor, name, **more, **({"ASYA_ACTOR_CONCURRENCY": 100} if actor == "slow" else {}))
 
     async def fail_over(self) -> None:
         """The primary dies, the standby takes over, and gets a standby of its own."""
@@ -108,8 +114,9 @@ class ChaosWorld(World):
         dead.lead_to(self.pair.standby.url)
         self.postgres, self.to_databases = self.pair.primary, (promoted, dead)
 
-    def _skewed(self, by: str) -> dict[str, str]:
-        return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": by} if FAKETIME.exists() else {}
+    def clock_of(self, name: str) -> dict[str, Any]:
+        """The environment of a worker or crew whose clock is its own: one of two has a slow one."""
+        return wrong_by("-90s") if name.endswith(ODD) and LIBRARY.exists() else {}
 
     def replicas(self, *kinds: str) -> list[Process]:
         """The processes of these kinds: api, mesh, crew, or an actor."""
@@ -123,3 +130,47 @@ class ChaosWorld(World):
         for proxy in (self.mesh, self.api, *self.to_databases, self.to_broker):
             if proxy is not None:
                 await proxy.close()
+
+
+class ClosedWorld(ChaosWorld):
+    """The deployment of a chaos run: callers have keys, calls are refused when few messages wait, clocks can be moved,
+    and the asyncio tasks of each process can be seen. `clocks`: by the names of processes."""
+
+    program = (*PROGRAM[:2], observed.__name__, *PROGRAM[2:])
+
+    def __init__(
+        self,
+        folder: Path,
+        postgres: PostgresServer,
+        rabbit: RabbitNode | None = None,
+        *,
+        queues: Queues,
+        pair: Pair,
+        owners: Sequence[Owner],
+        most_waiting: int,
+    ) -> None:
+        """`most_waiting`: messages for one actor, beyond which calls are refused."""
+        super().__init__(folder, postgres, rabbit, queues=queues, pair=pair)
+        self.clocks: dict[str, MovableClock] = {}
+        self.observed = folder / "observed"
+        self.observed.mkdir(exist_ok=True)
+        self._settings = {
+            "ASYA_API_KEYS_FILE": key_file(folder / "keys.yaml", owners),
+            "ASYA_OUTBOX_ROWS_PER_ACTOR": most_waiting,
+        }
+        self.session.headers.update(owners[0].headers)
+
+    @override
+    def environment(self, **more: Any) -> dict[str, str]:
+        return super().environment(**{observed.FOLDER: self.observed, **more})
+
+    @override
+    def gateway(self, name: str, mode: str, **more: Any) -> Process:
+        return super().gateway(name, mode, **self._settings, **more)
+
+    @override
+    def clock_of(self, name: str) -> dict[str, Any]:
+        if not (name.endswith(ODD) and LIBRARY.exists()):
+            return {}
+        clock = self.clocks[name] = MovableClock(self.folder / f"{name}.clock", -90)
+        return clock.environment

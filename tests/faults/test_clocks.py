@@ -1,7 +1,6 @@
 """Each program's clock is wrong by 90 s, some are slow and some fast: the database's time alone counts."""
 
 import json
-import os
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from typing_extensions import override
 
 from asya_crds.envelope import parse_time
+from servers.clocks import wrong_by
 from servers.postgres import PostgresServer
 from servers.processes import ServerUnavailable
 from servers.rabbitmq import RabbitNode
@@ -18,7 +18,6 @@ from tests.faults.world import Process, World, over_rabbitmq
 from tests.support.missing import missing
 from tests.support.waiting import until
 
-FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 FLOWS = """
 flows:
   - {name: work, entrypoint: first, routeNext: [stamped], timeout: 60s, mcp: {}}
@@ -39,8 +38,7 @@ class SkewedWorld(World):
     @override
     def place(self, process: Process) -> None:
         process.environment.update(
-            LD_PRELOAD=str(FAKETIME),
-            FAKETIME=CLOCKS[process.name],
+            wrong_by(CLOCKS[process.name]),
             ASYA_CLAIM_LEASE="3s",
             ASYA_RETENTION_TASKS="60s",
             ASYA_RETENTION_UPDATES="60s",
@@ -49,8 +47,10 @@ class SkewedWorld(World):
 
 @pytest.fixture
 async def skewed(tmp_path: Path, own_postgres: PostgresServer, own_rabbit: RabbitNode) -> AsyncIterator[SkewedWorld]:
-    if not FAKETIME.exists():
-        missing(ServerUnavailable(f"{FAKETIME} is missing (Debian: faketime)"))
+    try:
+        wrong_by(SLOW)
+    except ServerUnavailable as reason:
+        missing(reason)
     async with over_rabbitmq(SkewedWorld, tmp_path, own_postgres, own_rabbit) as made:
         yield made
 

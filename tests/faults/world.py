@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,10 +54,10 @@ class Process:
     running: forking.Process | None = None
 
     def start(self) -> None:
-        python, program = self.command[:3], self.command[3:]
+        python, (module, *words) = self.command[:2], self.command[2:]
         with self.log.open("ab") as log:
-            if python == PROGRAM and self.folder == ROOT:
-                self.running = forking.start("asya_cli", *program, env=self.environment, stdout=log, stderr=log)
+            if python == PROGRAM[:2] and self.folder == ROOT:
+                self.running = forking.start(module, *words, env=self.environment, stdout=log, stderr=log)
                 return
             self.running = spawn(self.command, env=self.environment, stdout=log, stderr=log, cwd=str(self.folder))
 
@@ -101,6 +101,7 @@ class World:
 
     flows = FLOWS
     workers: tuple[str, ...] = ("first", "second")
+    program: Sequence[str] = PROGRAM
     handlers = HERE
     """The folder of handlers.py."""
 
@@ -173,7 +174,7 @@ class World:
         return self._begin(name, ["actor", "--crew"], environment)
 
     def _begin(self, name: str, arguments: list[str], environment: dict[str, str], url: str = "") -> Process:
-        command = [*PROGRAM, *arguments]
+        command = [*self.program, *arguments]
         process = Process(name, command, environment, self.folder / f"{name}.log", url)
         self.place(process)
         self.processes[name] = process

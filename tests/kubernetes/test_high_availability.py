@@ -1,7 +1,6 @@
 """Two operators, one of which leads: whatever happens to it, the two never push at the same time, and the other takes
 over."""
 
-import os
 import signal
 import subprocess
 from datetime import UTC, datetime
@@ -11,14 +10,16 @@ from typing import Any
 import pytest
 
 from asya_operator.cluster.election import LOST
+from servers.clocks import MovableClock
 from servers.control_plane import ControlPlane
 from servers.operator_process import OperatorProcess, wait_for
+from servers.processes import ServerUnavailable
 from tests.kubernetes.conftest import StartOperator
 from tests.kubernetes.network import Network
 from tests.kubernetes.recording_mesh import RecordingMesh
+from tests.support.missing import missing
 from tests.support.waiting import lasts_blocking
 
-FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 LEASE = 6.0
 """Seconds, as conftest.py sets it for every operator."""
 LATE = 30.0
@@ -129,14 +130,14 @@ def test_a_blip_shorter_than_the_renew_deadline_changes_nothing(
 def test_jumps_of_the_wall_clock_move_no_leadership(
     control_plane: ControlPlane, namespace: str, mesh: RecordingMesh, start_operator: StartOperator, tmp_path: Path
 ) -> None:
-    clocks = Clock(tmp_path / "leader"), Clock(tmp_path / "standby")
+    clocks = movable(tmp_path / "leader"), movable(tmp_path / "standby")
     leader, standby = (start_operator(**clock.environment) for clock in clocks)
     wait_for(lambda: leader.leading() or standby.leading(), "a leader")
     if standby.leading():
         leader, standby, clocks = standby, leader, clocks[::-1]
     wait_for(standby.ready, "a standby")
     for number, (clock, jump) in enumerate((which, by) for which in clocks for by in (-1800, 1800, 0)):
-        clock.jump(jump)
+        clock.move(jump)
         if clock is clocks[0]:
             wait_for(lambda by=jump: near(written_by_clock(control_plane, namespace), by), "a renewal by that clock")  # type: ignore[misc]
         with pytest.raises(subprocess.TimeoutExpired):
@@ -146,31 +147,17 @@ def test_jumps_of_the_wall_clock_move_no_leadership(
         assert leader.leading()
         assert not standby.leading()
     assert mesh.registry.epoch == 1
-    clocks[1].jump(-1800)
+    clocks[1].move(-1800)
     leader.kill()
     wait_for(standby.leading, "the standby leads by its own clock's measure", LEASE + LATE)
 
 
-class Clock:
-    """A wall clock of one process that can be set; its monotonic clock goes on as it should."""
-
-    def __init__(self, file: Path) -> None:
-        if not FAKETIME.exists():
-            if os.environ.get("ASYA_TEST_REQUIRE_ALL") == "1":
-                pytest.fail(f"ASYA_TEST_REQUIRE_ALL is set, and {FAKETIME} is missing (Debian: faketime)")
-            pytest.skip(f"{FAKETIME} is missing (Debian: faketime)")
-        self._file = file
-        self.jump(0)
-        self.environment: dict[str, Any] = {
-            "LD_PRELOAD": str(FAKETIME),
-            "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def jump(self, seconds: int) -> None:
-        """So far from the true time, from now on."""
-        self._file.write_text(f"{seconds:+d}\n")
+def movable(file: Path) -> MovableClock:
+    """A clock of one process."""
+    try:
+        return MovableClock(file)
+    except ServerUnavailable as reason:
+        missing(reason)
 
 
 def written_by_clock(control_plane: ControlPlane, namespace: str) -> float:

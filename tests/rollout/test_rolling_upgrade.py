@@ -9,10 +9,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typing_extensions import override
 
 from servers.postgres import PostgresServer
 from tests.chaos.checker import judge
@@ -20,7 +18,6 @@ from tests.chaos.long_streams import LONG, LongStreams
 from tests.chaos.records import Record, Records, read
 from tests.chaos.world import ACTORS, ChaosWorld
 from tests.faults.queues import Queues, in_database, virtual_host
-from tests.faults.world import Process
 from tests.rollout.versions import TwoVersions
 from tests.support.waiting import lasts, until
 
@@ -55,11 +52,6 @@ class RollingWorld(ChaosWorld, TwoVersions):
         super().__init__(folder, postgres, queues=queues)
         self.previous = previous
         self.of_previous = {f"{kind}-{number}" for kind in ("mesh", "api", *WORKERS) for number in OLD}
-
-    @override
-    def worker(self, actor: str, name: str | None = None, **more: Any) -> Process:
-        # The streams that are watched are those of tasks which take their time.
-        return super().worker(actor, name, **more, **({"ASYA_ACTOR_CONCURRENCY": 100} if actor == "slow" else {}))
 
     async def join(self, gateways: Sequence[int], workers: Sequence[int]) -> None:
         """New pods serve as soon as they are ready. They accept requests for a second after SIGTERM."""

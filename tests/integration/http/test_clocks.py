@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import asyncpg
 import pytest
 
 from asya_crds import jsontext
+from servers.clocks import wrong_by
 from servers.gateway_process import GatewayProcess
 from servers.processes import ServerUnavailable
 from tests.support.gateway import Reader
@@ -24,7 +24,6 @@ from tests.support.oauth_server import OAuthCaller
 from tests.support.waiting import until
 from tests.support.web import http, web
 
-FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
 FLOWS = "flows:\n- name: short\n  entrypoint: first\n  timeout: 60\n  mcp: {}\n"
 PAUSE = {
     "prev": ["first", "x-pause"],
@@ -42,12 +41,13 @@ def seconds(text: str) -> float:
 @contextlib.asynccontextmanager
 async def skewed(database_url: str, folder: Path, skew: str, **settings: str) -> AsyncGenerator[GatewayProcess]:
     """A pod whose clock is wrong by so much."""
-    if not FAKETIME.exists():
-        missing(ServerUnavailable(f"{FAKETIME} is missing (Debian: faketime)"))
+    try:
+        wrong = wrong_by(skew)
+    except ServerUnavailable as reason:
+        missing(reason)
     flows = folder / "flows.yaml"
     flows.write_text(FLOWS)
-    wrong = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": skew, **settings}
-    pod = GatewayProcess("testing", database_url, folder / "log", ASYA_CONFIG_PATH=str(flows), **wrong)
+    pod = GatewayProcess("testing", database_url, folder / "log", ASYA_CONFIG_PATH=str(flows), **wrong, **settings)
     try:
         await until(pod.ready, 40, "the gateway")
         yield pod
