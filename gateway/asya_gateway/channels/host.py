@@ -221,7 +221,7 @@ class DeliveryHost:
         if page.more or delivery.rung:
             self.look([delivery.task_id])
 
-    async def _leave(self, deliveries: Iterable[Delivery]) -> None:
+    async def _leave(self, deliveries: Iterable[DestinationDelivery]) -> None:
         """What this process cannot read or record, perhaps another one can. Without the database leases run out."""
         self._rests_until = asyncio.get_running_loop().time() + RESTS_UNREADABLE
         with contextlib.suppress(Unavailable):
