@@ -47,6 +47,6 @@ def test_workers_get_whole_groups(pytestconfig: pytest.Config, monkeypatch: pyte
     monkeypatch.setattr(pytestconfig.option, "dist", "loadscope")
     monkeypatch.setattr(pytestconfig.option, "tx", ["popen"], raising=False)
     scheduler = pytestconfig.hook.pytest_xdist_make_scheduler(config=pytestconfig, log=Producer("test"))
-    nodes = ("tests/kubernetes/test_actors.py::test_a[x::y]", "tests/kubernetes/test_crds.py::test_b")
+    nodes = ("tests/kubernetes/test_resilience.py::test_a[x::y]", "tests/kubernetes/test_crds.py::test_b")
     assert {scheduler._split_scope(node) for node in nodes} == {"control plane 1"}
     assert scheduler._split_scope("tests/unit/test_dsn.py::TestClass::test_c") == "unit/test_dsn.py"
