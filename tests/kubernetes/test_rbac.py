@@ -1,14 +1,13 @@
 """The operator's Roles let it do what it does, and nothing else: seen in the API server's audit log."""
 
 import json
+from functools import lru_cache
 from typing import Any
-
-import yaml
 
 from servers.control_plane import ControlPlane
 from servers.operator_process import wait_for
 from tests.kubernetes.conftest import StartOperator
-from tests.kubernetes.manifests import MANIFESTS, OVERLAYS, ROOT, of_kind, overlay
+from tests.kubernetes.manifests import MANIFESTS, OVERLAYS, ROOT, of_kind, overlay, read_all
 from tests.kubernetes.recording_mesh import RecordingMesh
 from tests.kubernetes.test_actors import Actors, actor, crossplane, flavor, keda
 from tests.kubernetes.test_registry import Cluster, configmap, flow
@@ -21,7 +20,7 @@ FILES = (MANIFESTS / "base" / "operator-rbac.yaml", MANIFESTS / "components" / "
 
 
 def rbac(namespace: str) -> list[dict[str, Any]]:
-    objects = [each for path in FILES for each in yaml.safe_load_all(path.read_text())]
+    objects = [each for path in FILES for each in read_all(path.read_text())]
     for each in objects:
         if not each["kind"].startswith("Cluster"):
             each["metadata"]["namespace"] = namespace
@@ -30,15 +29,16 @@ def rbac(namespace: str) -> list[dict[str, Any]]:
     return objects
 
 
-def granted() -> set[Permission]:
+@lru_cache
+def granted() -> frozenset[Permission]:
     rules = [rule for each in rbac("n") for rule in each.get("rules", [])]
-    return {
+    return frozenset(
         (group, resource, verb)
         for rule in rules
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
-    }
+    )
 
 
 def audited(plane: ControlPlane, namespace: str) -> tuple[set[Permission], set[Permission]]:
@@ -94,8 +94,8 @@ def test_beyond_its_namespace_the_operator_may_list_flavors_alone() -> None:
         each
         for folder in ("base", "components", "overlays")
         for path in (ROOT / "manifests" / folder).rglob("*.yaml")
-        for each in yaml.safe_load_all(path.read_text())
-        if each and each.get("kind") in ("ClusterRole", "ClusterRoleBinding")
+        for each in read_all(path.read_text())
+        if each.get("kind") in ("ClusterRole", "ClusterRoleBinding")
     ]
     assert [(each["kind"], each["metadata"]["name"]) for each in objects] == [
         ("ClusterRole", "asya-operator-flavors"),
