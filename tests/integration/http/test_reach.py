@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from asya_crds import jsontext
 from asya_gateway.protocols.http.keys import FLOWS
+from servers.forking import run
 from tests.support.gateway import Gateway, make_flows, start_gateway
 from tests.support.principals import Tokens, bearer, closed
 
@@ -75,14 +75,9 @@ async def test_a_task_of_somebody_else_names_its_owner_and_an_own_one_does_not(g
 
 async def asya(gateway: Gateway, token: str, *words: str) -> tuple[int, str]:
     """The command with a token: its exit code and what it prints."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "asya_cli", *words),
-        env=os.environ | {"ASYA_URL": gateway.url, "ASYA_TOKEN": token},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
+    environment = os.environ | {"ASYA_URL": gateway.url, "ASYA_TOKEN": token}
+    done = await asyncio.to_thread(run, "asya_cli", *words, env=environment, timeout=30)
+    return done.returncode, done.stdout + done.stderr
 
 
 async def test_the_command_line_lists_tasks_of_others_with_their_owners(gateway: Gateway) -> None:
