@@ -104,6 +104,11 @@ TriggerOf = Callable[[str, int, Mapping[str, str]], Trigger]
 `visible`."""
 
 
+def as_utf8(text: str) -> int:
+    """Bytes of the text as UTF-8."""
+    return len(text.encode())
+
+
 @dataclass(frozen=True, slots=True)
 class TransportDescription:
     """One queue system."""
@@ -118,6 +123,9 @@ class TransportDescription:
     """`module:Class` of its port.Transport, which is created from settings and namespace."""
     trigger: TriggerOf
     limits: QueueLimits = QueueLimits()
+    bytes_of: Callable[[str], int] = as_utf8
+    """Bytes of a message whose body is this JSON text, which `max_message_bytes` limits. At most six for a character,
+    which is JSON's longest escape of one."""
     drivers: tuple[str, ...] = ()
     """Modules installed by the extra. Without them the transport cannot be opened."""
     extra: str = ""

@@ -193,13 +193,15 @@ def make_settings(**changes: Any) -> Settings:
 async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gateway]:
     """Serve the application until the block ends; `changes` are settings, `budget` the memory budget, `embedded`
     whether its queues are in the database, `doors` who may call, `outbound` its client for other systems, `backlog`
-    what waits to be delivered. Push notifications are delivered only with their client, `pushes_by`."""
+    what waits to be delivered, `rules` what the queue system says of envelopes. Push notifications are delivered only
+    with their client, `pushes_by`."""
     budget: Budget | None = changes.pop("budget", None)
     embedded: bool = changes.pop("embedded", False)
     doors: Admission | None = changes.pop("doors", None)
     outbound: OutboundClient | None = changes.pop("outbound", None)
     backlog: Backlog | None = changes.pop("backlog", None)
     pushes_by: OutboundClient | None = changes.pop("pushes_by", None)
+    of_queues: Mapping[str, Any] = changes.pop("rules", {})
     settings = make_settings(database_url=database_url, **changes)
     namespace = settings.namespace if embedded else None
     running = make_storage(database_url, patience=1.0, budget=budget, namespace=namespace)
@@ -212,7 +214,7 @@ async def start_gateway(database_url: str, **changes: Any) -> AsyncGenerator[Gat
     offload, clock = Offload(seconds=120), storage.clock
     identifying = Identifying(settings, storage, outbound)
     limiting = Limiting(settings, storage.database)
-    rules = replace(rules, flow_rate=limiting.flows, backlog=backlog)
+    rules = replace(rules, flow_rate=limiting.flows, backlog=backlog, **of_queues)
     flows = make_flows()
     tasks = Tasks(
         storage.tasks,

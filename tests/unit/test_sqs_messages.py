@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from asya_transports.port import LeaseLost, MessageRefused, TransportUnavailable
 from asya_transports.sqs import attributes
+from asya_transports.sqs.characters import bytes_of
 from asya_transports.sqs.delivery import SqsDelivery
 from asya_transports.sqs.leases import Lease
 from asya_transports.sqs.outgoing import escaped, outgoing
@@ -23,6 +24,12 @@ def test_a_text_of_json_is_escaped_to_the_characters_of_xml_and_says_the_same(va
     text = escaped(json.dumps(value, ensure_ascii=False).encode())
     assert {ord(character) for character in text} <= XML
     assert json.loads(text) == value
+
+
+@given(st.recursive(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\ufffe\uffff")), st.lists))
+def test_the_bytes_of_a_call_are_known_before_it_is_sent(value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    assert bytes_of(text) == len(escaped(text.encode()).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b'"\xff"', b"\xed\xa0\x80"])

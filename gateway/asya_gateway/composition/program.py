@@ -293,6 +293,7 @@ def _rules(settings: Settings, queues: TransportSettings) -> TaskRules:
         mesh_url=settings.mesh_url or f"http://127.0.0.1:{settings.gateway_port}",
         default_timeout=settings.default_timeout,
         max_envelope=largest_call(queues.max_message_bytes),
+        bytes_of=describe(queues.name).bytes_of,
         transport=queues.name,
         caller_claims=frozenset(settings.caller_claims),
         owner_cap=settings.max_open_tasks_per_owner or None,

@@ -1,6 +1,6 @@
 """A call of a flow, and the deployment's rules for its task."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -14,6 +14,9 @@ from asya_gateway.domain.flows import ServedFlow
 from asya_gateway.domain.identity.principals import Asker
 from asya_gateway.domain.shared_rates import SharedRates
 
+MOST_BYTES = 6
+"""Most bytes of a character in a message: JSON's longest escape of one."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRules:
@@ -23,6 +26,8 @@ class TaskRules:
     default_timeout: float = 86_400.0
     max_envelope: int = 128 * 1024 * 1024
     """The largest message that the queue system accepts, less what hops may add to it."""
+    bytes_of: Callable[[str], int] = lambda envelope: len(envelope.encode())
+    """Bytes of an envelope as the queue system takes it, at most MOST_BYTES for a character."""
     transport: str = "postgres"
     """The queue system's name, for users."""
     caller_claims: frozenset[str] = frozenset()
@@ -38,8 +43,8 @@ class TaskRules:
     def check_size(self, envelope: str, field: str) -> None:
         """Refuse an envelope that no queue would accept. Raises TooLarge."""
         most = self.max_envelope
-        # A character has at most four bytes, so short envelopes need not be encoded to know their size.
-        if len(envelope) * 4 > most and len(envelope.encode()) > most:
+        # Short envelopes need not be encoded to know that they are not too large.
+        if len(envelope) * MOST_BYTES > most and self.bytes_of(envelope) > most:
             raise TooLarge(
                 f"expected an envelope of at most {most} bytes, payload included: the limit of {self.transport}",
                 field=field,

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 from asya_crds.setting_types import check_object_name
 from asya_transports.description import QueueLimits, TransportDescription, Trigger, TriggerSecret, Variable
+from asya_transports.sqs.characters import bytes_of
 from asya_transports.sqs.settings import LONGEST_DELAY, LONGEST_NAME, VARIABLES, read_settings
 
 AUTHENTICATION = "ASYA_KEDA_SQS_AUTH"
 IDENTITY = "ASYA_KEDA_SQS_POD_IDENTITY"
-IDENTITIES = ("aws", "aws-eks", "none")
+BEFORE_AWS = "aws-eks"
+"""The provider of KEDA before 2.13, which has no `aws`."""
+IDENTITIES = ("aws", BEFORE_AWS, "none")
 KEYS = (
     TriggerSecret("awsAccessKeyID", "AWS_ACCESS_KEY_ID"),
     TriggerSecret("awsSecretAccessKey", "AWS_SECRET_ACCESS_KEY"),
@@ -33,6 +36,9 @@ def trigger(queue: str, length: int, variables: Mapping[str, str]) -> Trigger:
     identity = variables.get(IDENTITY) or IDENTITIES[0]
     if identity == "none":
         return Trigger("aws-sqs-queue", metadata, KEYS)
+    if identity == BEFORE_AWS:
+        # By default this provider takes the role of the actors' ServiceAccount, which may not ask for sizes.
+        metadata["identityOwner"] = "operator"
     return Trigger("aws-sqs-queue", metadata, pod_identity=identity)
 
 
@@ -54,6 +60,7 @@ DESCRIPTION = TransportDescription(
         late_answers_noticed=False,
         in_order=False,
     ),
+    bytes_of=bytes_of,
     drivers=("aiobotocore", "botocore"),
     extra="sqs",
     development={"ASYA_SQS_WAIT_TIME_SECONDS": "1"},
@@ -66,7 +73,7 @@ DESCRIPTION = TransportDescription(
             IDENTITY,
             IDENTITIES[0],
             "Identity with which KEDA reads the queues, as `podIdentity.provider` of the TriggerAuthentication that is "
-            "created for each actor: `aws`, `aws-eks` (KEDA before 2.15), or `none` for keys in the actors' Secret "
+            "created for each actor: `aws`, `aws-eks` (KEDA before 2.13), or `none` for keys in the actors' Secret "
             "(`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`).",
             check=_check_identity,
         ),

@@ -1,16 +1,12 @@
 """A message as SQS takes it: a text of XML's characters, and attributes."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from asya_transports.port import MessageRefused, MessageTooLarge
 from asya_transports.sqs import attributes
+from asya_transports.sqs.characters import NOT_IN_XML
 from asya_transports.sqs.settings import LONGEST_DELAY
-
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 (section 2.2) has not. SQS refuses a message with them or replaces them by U+FFFD; both are
-documented."""
 
 
 class Outgoing(NamedTuple):
@@ -57,7 +53,7 @@ def escaped(body: bytes) -> str:
         raise MessageRefused(f"the message is not UTF-8: {error.reason} at byte {error.start}") from None
     if not text:
         raise MessageRefused("the message is empty, SQS takes none without a character")
-    return _NOT_IN_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return NOT_IN_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def too_large(length: int, most: int) -> MessageTooLarge:

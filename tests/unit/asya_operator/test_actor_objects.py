@@ -280,6 +280,15 @@ def test_a_queue_of_sqs_is_counted_by_its_url_with_kedas_own_identity() -> None:
     assert authentication["spec"] == {"podIdentity": {"provider": "aws"}}
 
 
+def test_an_older_provider_reads_with_kedas_own_identity_too() -> None:
+    """KEDA, aws-sqs-queue, `identityOwner`: by default `aws-eks` takes the role of the pods that are scaled, and
+    `aws` does not read the parameter."""
+    trigger, authentication = trigger_with("sqs", SQS_QUEUE, ASYA_KEDA_SQS_POD_IDENTITY="aws-eks")
+    assert trigger["metadata"]["identityOwner"] == "operator"
+    assert authentication is not None
+    assert authentication["spec"] == {"podIdentity": {"provider": "aws-eks"}}
+
+
 def test_without_an_identity_keda_reads_queues_of_sqs_with_keys_of_the_secret() -> None:
     trigger, authentication = trigger_with(
         "sqs", SQS_QUEUE, ASYA_KEDA_SQS_POD_IDENTITY="none", ASYA_SQS_ENDPOINT="http://elasticmq:9324"
