@@ -32,8 +32,8 @@ CREWS_PATH = "/mesh/crews/heartbeat"
 LARGEST_MESSAGE_ID = 2**63 - 1
 MOST_SENDS = 4096
 """Most envelopes that one report hands over."""
-MOST_PARTS = 4096
-"""Most parts that come before an end."""
+MOST_PARTS = 64
+"""Most parts that come before an end, which moves all of them in one statement."""
 
 
 class ReportKind(StrEnum):

@@ -15,7 +15,7 @@ from asya_actor.mesh.reporting import HopReports, Life, frames_in
 from asya_actor.mesh.signs import Sign
 from asya_crds import jsontext
 from asya_crds.envelope import Route
-from asya_crds.hop_reports import BeginAction, EndOutcome, QueuesMessage, ReportKind
+from asya_crds.hop_reports import MOST_PARTS, BeginAction, EndOutcome, QueuesMessage, ReportKind
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,9 @@ PART_BYTES = 1024 * 1024
 """Bytes of envelopes from which an end is sent in parts; a larger envelope is in a part of its own."""
 PART_SENDS = 250
 """Most envelopes of an end or of a part."""
+END_BYTES = 64 * 1024 * 1024
+"""Bytes of envelopes from which mesh is not asked to end a hop. It moves all of them in one statement, whose time is
+limited: it would be given up, and repeated for ever."""
 ENCODED_HERE = 256 * 1024
 """Larger reports are encoded in a thread."""
 
@@ -126,6 +129,9 @@ class Batched:
 
     async def _end(self, end: HopEnd) -> EndOutcome:
         *before, last = _parts(end.sends)
+        if len(before) > MOST_PARTS or (before and sum(send.size for send in end.sends) > END_BYTES):
+            log.info("the envelopes of %s are too many for one end, sending them here", self._reports.envelope.id)
+            return EndOutcome.YOURS
         for number, part in enumerate(before):
             outcome = await self._submit(ReportKind.PART, None, part, f',"part":{number}')
             if outcome is not EndOutcome.KEPT:

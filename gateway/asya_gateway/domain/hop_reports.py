@@ -7,6 +7,9 @@ from asya_crds.hop_reports import BeginAction, EndOutcome, Yours
 from asya_gateway.domain.reports import CLAIM_LEASE, ChildAnnouncement, Claim
 from asya_gateway.domain.task import JsonText
 
+ROWS_OF_PART = 500
+"""What a part of an end counts for: a worker puts up to 250 children into one, with two rows each."""
+
 
 class BeginReport(NamedTuple):
     """A hop's message has arrived: the reports `received` and `processing` in one, each with its key and progress."""
@@ -93,8 +96,9 @@ class EndReport(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """What the report counts for in its batch."""
-        return 1 + sum(1 if send.child is None else 2 for send in self.sends)
+        """What the report counts for in its batch. Those of its parts are stored, and are written with it."""
+        own = sum(1 if send.child is None else 2 for send in self.sends)
+        return 1 + own + ROWS_OF_PART * (self.parts or 0)
 
 
 class PartReport(NamedTuple):

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from asya_crds import jsontext
+from asya_crds.hop_reports import MOST_PARTS
 from asya_gateway.protocols.mesh.reports import MOST_REPORTS
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.gateway import send as stream
@@ -178,8 +179,14 @@ async def test_an_end_that_exceeds_one_report_comes_in_parts(gateway: Gateway) -
         ("third", f"{task_id}-1"),
         ("second", task_id),
     ]
-    wrong, other = await report(gateway, {**parts[0], "part": -1}, {**parts[0], "part": 4096})
-    assert (wrong["error"]["field"], other) == ("part", {"outcome": "yours", "reason": "too_large"})
+    wrong, other, many = await report(
+        gateway,
+        {**parts[0], "part": -1},
+        {**parts[0], "part": MOST_PARTS},
+        end(task_id, parts=MOST_PARTS + 1, ack=ack),
+    )
+    assert wrong["error"]["field"] == "part"
+    assert [other, many] == [{"outcome": "yours", "reason": "too_large"}] * 2
     [refused] = await report(gateway, parts[0])
     assert refused == REFUSED
 

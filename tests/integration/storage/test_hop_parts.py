@@ -8,7 +8,8 @@ from asya_crds.hop_reports import EndOutcome, Yours
 from asya_gateway.domain.hop_reports import HopEnded, PartReport, Send
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.reports import Claim
-from asya_gateway.storage.tasks.creating import OUTBOX_LEASE
+from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, into_queue
+from asya_gateway.storage.tasks.hops import HopWriter
 from tests.support.hops import ME, OTHER, begin, claim_of, declare, delivered, end, queues, send
 from tests.support.storage import Running, canceled
 
@@ -138,12 +139,30 @@ async def test_with_an_outbox_parts_are_due_at_once_and_the_rest_is_handed_over(
     assert [(entry.task_id, entry.actor) for entry in running.handed] == [(task_id, "second")]
 
 
-async def test_beside_an_end_with_parts_one_without_is_written_in_the_same_batch(embedded: Running) -> None:
+async def test_ends_with_parts_are_written_each_by_itself(embedded: Running) -> None:
+    """Together, those of some workers would take longer than a statement may, and be given up again and again."""
+    both = [await delivered(embedded) for _ in range(2)]
+    for task_id, _ in both:
+        await embedded.tasks.begin(begin(task_id))
+        await embedded.tasks.keep_part(part(task_id, 0, send(f"{task_id}-child", "third", parent=task_id)))
+    ends = (embedded.tasks.end(end(task_id, parts=1, ack=ack)) for task_id, ack in both)
+    assert [*await asyncio.gather(*ends)] == [ENDED, ENDED]
+    transactions = "SELECT DISTINCT xmin::text FROM tasks WHERE id = ANY ($1)"
+    ids = [task_id for task_id, _ in both]
+    assert len(await embedded.storage.database.fetch(transactions, ids)) == 2
+
+
+async def test_beside_an_end_with_parts_one_without_may_be_written_in_the_same_statement(embedded: Running) -> None:
     both = [await delivered(embedded) for _ in range(2)]
     for task_id, _ in both:
         await embedded.tasks.begin(begin(task_id))
     (large, ack), (small, other) = both
     await embedded.tasks.keep_part(part(large, 0, send("a-child", "third", parent=large)))
-    reports = [end(large, parts=1, ack=ack), end(small, ack=other)]
-    assert [*await asyncio.gather(*(embedded.tasks.end(report) for report in reports))] == [ENDED, ENDED]
+
+    def nobody(_: object) -> None:
+        pass
+
+    into, database = into_queue("default", nobody), embedded.storage.database
+    writer = HopWriter(lambda: database.pool, nobody, nobody, nobody, lambda *_: None, into, lease=15.0)
+    assert await writer.flush([end(large, parts=1, ack=ack), end(small, ack=other)]) == [ENDED, ENDED]
     assert sorted(await queues(embedded)) == sorted([("third", "a-child"), ("second", large), ("second", small)])

@@ -11,6 +11,7 @@ import pytest
 
 from asya_actor.assembly import Assembly
 from asya_actor.hop import Hop
+from asya_actor.mesh import lives
 from asya_actor.mesh.client import BatchLimits, MeshClient, Timeouts
 from asya_actor.settings import WorkerSettings
 from asya_actor.slots import Slot, Slots
@@ -184,7 +185,7 @@ async def test_the_last_hop_says_which_envelope_is_the_success(worker: Worker) -
     assert worker.reports[-1]["sends"][0]["to"] == "x-sink"
 
 
-@pytest.mark.parametrize("header", ["x-asya-fan-in", "x-asya-origin-id", "x-asya-hook"])
+@pytest.mark.parametrize("header", ["x-asya-fan-in", "x-asya-origin-id", "x-asya-hook", "x-asya-mesh-status"])
 async def test_an_envelope_that_the_crew_treats_in_another_way_is_not_called_the_success(
     worker: Worker, header: str
 ) -> None:
@@ -219,6 +220,22 @@ async def test_more_envelopes_than_one_report_takes_are_sent_before_in_parts(wor
     sends = [send for report in (*parts, end) for send in report["sends"]]
     assert sorted(int(send["payload"]) for send in sends) == list(range(1000))
     assert end["sends"][end["ends"]["send"]]["id"] == "t"
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_PARTS", 1), ("END_BYTES", 3_000)])
+async def test_more_than_mesh_may_move_at_once_is_sent_by_the_worker(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    async def split(payload: Any) -> AsyncIterator[Any]:
+        for number in range(30):
+            yield number
+
+    monkeypatch.setattr(lives, "PART_SENDS", 10)
+    monkeypatch.setattr(lives, bound, most)
+    assert await worker.run(split) == ("completed", ["ack"])
+    assert [report["kind"] for report in worker.reports] == ["begin"]
+    assert worker.statuses == ["processed", "completed"]
+    assert len(worker.queues.published) == 30
 
 
 async def test_a_part_that_is_refused_ends_nothing(worker: Worker) -> None:
