@@ -46,3 +46,13 @@ async def embedded(database_url: str) -> AsyncIterator[Running]:
     await made.storage.start()
     yield made
     await made.storage.stop()
+
+
+@pytest.fixture
+async def still_embedded(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """The same, whose loops do not run."""
+    monkeypatch.setattr(store, "FIRST_CHUNK", 0.0)
+    made = make_storage(database_url, namespace="default")
+    await made.storage.database.open()
+    yield made
+    await made.storage.database.close()
