@@ -40,6 +40,7 @@ IMPORTS = {
     "asya_cli mcp": _FLOWS,
     "asya_cli actor": ["asya_cli.main", "asya_actor.app", *_TRANSPORTS],
     "asya_operator": ["asya_operator.app"],
+    "tests.integration.actor.worker_process": ["asya_actor.app", *_TRANSPORTS],
 }
 """The modules imported before a program is forked, by its module, or by its module and first argument."""
 OBSERVED = "servers.observed"

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,18 +14,15 @@ from asya_actor.publishing import RetryingPublisher
 from asya_actor.telemetry.metrics import MESSAGES, REPORT_RETRIES
 from asya_gateway.domain.identity.principals import MESH
 from asya_transports.port import MAX_DELIVERIES, OutboundMessage, TransportError, TransportUnavailable
+from servers.forking import Process, start
 from tests.support.actors import Mesh, declare, envelope_of, start_mesh
 from tests.support.handlers import CALLS, GATE
 from tests.support.lives import EITHER, SINGLE
 from tests.support.waiting import until
 
-WORKER = Path(__file__).with_name("worker_process.py")
-
 
 @asynccontextmanager
-async def worker_process(
-    mesh: Mesh, database_url: str, log: Path, handler: str = "append"
-) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker_process(mesh: Mesh, database_url: str, log: Path, handler: str = "append") -> AsyncIterator[Process]:
     """An actor `append` in a process of its own; it writes a line into `log` for every call and then waits while
     the file `<log>.hold` exists."""
     environment = os.environ | {
@@ -38,13 +33,12 @@ async def worker_process(
         "ASYA_METRICS_PORT": "-1",
         "TEST_LOG": str(log),
     }
-    process = await asyncio.create_subprocess_exec(sys.executable, str(WORKER), env=environment)
+    process = start("tests.integration.actor.worker_process", env=environment)
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
-        await process.wait()
+        process.kill()
+        await asyncio.to_thread(process.wait, 20)
 
 
 async def held(mesh: Mesh, actor: str) -> int:
@@ -116,8 +110,8 @@ async def test_a_killed_worker_loses_nothing_and_its_message_runs_again_after_th
         task_id = await mesh.submit(["append"], {"a": 1})
         async with worker_process(mesh, database_url, log) as first:
             await until(log.exists, 20, "the first call")
-            first.send_signal(signal.SIGKILL)
-            await first.wait()
+            first.kill()
+            await asyncio.to_thread(first.wait, 20)
         await mesh.gateway.database.execute("UPDATE queue_messages SET ready_at = now()")
         hold.unlink()
         async with worker_process(mesh, database_url, log):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -14,12 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from servers import forking
+from servers.forking import Process
 from servers.ports import free_port
 from tests.support.actors import Mesh
 from tests.support.connector import connector
 from tests.support.waiting import until
 
-PROGRAM = Path(__file__).with_name("worker_process.py")
+PROGRAM = "tests.integration.actor.worker_process"
 SETTINGS = {
     "ASYA_ACTOR_NAME": "echo",
     "ASYA_HANDLER": "tests.support.handlers.echo",
@@ -28,48 +31,55 @@ SETTINGS = {
 }
 
 
-async def start(**environment: str) -> asyncio.subprocess.Process:
+def start(*words: str, **environment: str) -> Process:
+    """A worker that the variables describe, or with words a command of `asya`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ASYA_")}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, str(PROGRAM), env=kept | environment, stderr=asyncio.subprocess.PIPE
-    )
+    module = ["asya_cli", *words] if words else [PROGRAM]
+    return forking.start(*module, env=kept | environment, stderr=subprocess.PIPE)
+
+
+async def said_by(process: Process, seconds: float) -> bytes:
+    """What it writes to stderr until it ends, which it does within so many seconds."""
+    _, said = await asyncio.to_thread(process.communicate, seconds)
+    return bytes(said)
+
+
+async def killed(process: Process) -> None:
+    """If it still runs."""
+    process.kill()
+    await asyncio.to_thread(process.wait, 20)
 
 
 async def test_sigterm_ends_the_program_with_0(mesh: Mesh) -> None:
     url = mesh.gateway.settings.database_url
-    process = await start(**SETTINGS, ASYA_DATABASE_URL=url, ASYA_GATEWAY_URL=mesh.url)
+    process = start(**SETTINGS, ASYA_DATABASE_URL=url, ASYA_GATEWAY_URL=mesh.url)
     try:
         await mesh.run()
         assert (await mesh.ended(await mesh.submit(["echo"], {"a": 1}), 30))["result"] == {"a": 1}
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
-            _, said = await process.communicate()
+        said = await said_by(process, 20)
         assert process.returncode == 0, said
         assert b"Traceback" not in said
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await killed(process)
 
 
 async def test_the_program_runs_on_uvloop_and_says_how_many_messages_an_async_handler_gets(mesh: Mesh) -> None:
     url = mesh.gateway.settings.database_url
     settings = SETTINGS | {"ASYA_HANDLER": "tests.support.handlers.loop_of"}
-    process = await start(**settings, ASYA_DATABASE_URL=url, ASYA_GATEWAY_URL=mesh.url)
+    process = start(**settings, ASYA_DATABASE_URL=url, ASYA_GATEWAY_URL=mesh.url)
     try:
         await mesh.run()
         assert (await mesh.ended(await mesh.submit(["echo"], {}), 30))["result"] == "uvloop"
     finally:
         process.terminate()
-        async with asyncio.timeout(20):
-            _, said = await process.communicate()
+        said = await said_by(process, 20)
     assert b"echo runs up to 64 messages at a time" in said
 
 
 @asynccontextmanager
-async def several(mesh: Mesh, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+async def several(mesh: Mesh, port: int) -> AsyncIterator[Process]:
     """An actor in two processes, ready."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASYA_")}
     environment = {
         "ASYA_DATABASE_URL": mesh.gateway.settings.database_url,
         "ASYA_GATEWAY_URL": mesh.url,
@@ -78,16 +88,12 @@ async def several(mesh: Mesh, port: int) -> AsyncIterator[asyncio.subprocess.Pro
         "ASYA_LOG_FORMAT": "text",
     }
     words = ["actor", "--name", "echo", "--handler", "tests.support.handlers.pid_of", "--processes", "2"]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "asya_cli", *words), env=kept | environment, stderr=asyncio.subprocess.PIPE
-    )
+    process = start(*words, **environment)
     try:
         await until(lambda: fetched(port, "/health/ready")[0] == 200, seconds=40, what="two ready processes")
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await killed(process)
 
 
 def fetched(port: int, path: str) -> tuple[int, str]:
@@ -117,8 +123,7 @@ async def test_several_processes_share_a_queue_and_show_their_metrics_and_health
         await until(counted, seconds=20, what="the messages of both processes")
         assert fetched(port, "/health")[0] == 200
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
-            _, said = await process.communicate()
+        said = await said_by(process, 30)
         assert process.returncode == 0, said
         assert b"Traceback" not in said
 
@@ -128,8 +133,7 @@ async def test_when_one_of_several_processes_dies_all_end_and_when_the_first_die
     async with several(mesh, port) as process:
         one, other = psutil.Process(process.pid).children()
         one.kill()
-        async with asyncio.timeout(30):
-            await process.communicate()
+        await said_by(process, 30)
         assert process.returncode == 1
         assert not other.is_running()
     async with several(mesh, port) as process:
@@ -147,9 +151,8 @@ async def test_when_one_of_several_processes_dies_all_end_and_when_the_first_die
     ],
 )
 async def test_settings_that_make_no_sense_end_it_with_2_and_their_name(changes: dict[str, str], says: bytes) -> None:
-    process = await start(**(SETTINGS | changes))
-    async with asyncio.timeout(20):
-        _, said = await process.communicate()
+    process = start(**(SETTINGS | changes))
+    said = await said_by(process, 20)
     assert process.returncode == 2, said
     assert says in said
     assert b"Traceback" not in said
@@ -161,7 +164,7 @@ async def test_sigterm_while_the_handler_is_being_loaded_ends_the_program_at_onc
     os.mkfifo(held)
     module = f"import ctypes\nopen({str(reached)!r}, 'w').close()\nctypes.CDLL(None).open({str(held)!r}.encode(), 0)\n"
     (tmp_path / "slow_to_load.py").write_text(module)
-    process = await start(
+    process = start(
         **SETTINGS
         | {"ASYA_HANDLER": "slow_to_load.run", "ASYA_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
         | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
@@ -169,23 +172,19 @@ async def test_sigterm_while_the_handler_is_being_loaded_ends_the_program_at_onc
     try:
         await until(reached.exists, seconds=20)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
-            _, said = await process.communicate()
+        said = await said_by(process, 10)
         assert process.returncode == 0, said
         assert b"SIGTERM while the handler was being loaded" in said
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await killed(process)
 
 
 @pytest.mark.parametrize(("host", "code"), [("127.0.0.1", 1), ("192.0.2.1", 2)])
 async def test_a_port_in_use_ends_it_with_1_and_an_address_of_another_machine_with_2(host: str, code: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = {"ASYA_METRICS_HOST": host, "ASYA_METRICS_PORT": str(taken.getsockname()[1])}
-        process = await start(**SETTINGS | {"ASYA_DATABASE_URL": "postgresql://127.0.0.1:1/x"} | where)
-        async with asyncio.timeout(20):
-            _, said = await process.communicate()
+        process = start(**SETTINGS | {"ASYA_DATABASE_URL": "postgresql://127.0.0.1:1/x"} | where)
+        said = await said_by(process, 20)
     assert process.returncode == code, said
     assert b"ASYA_METRICS_HOST" in said
     assert b"Traceback" not in said
@@ -201,9 +200,7 @@ async def test_a_handler_of_a_running_worker_keeps_its_files_in_the_store(mesh: 
     names = {"counter": "count", "reader": "read"}
     with connector(tmp_path, "visits") as store:
         processes = [
-            await start(
-                **SETTINGS | where | {"ASYA_ACTOR_NAME": actor, "ASYA_HANDLER": f"tests.support.stateful.{name}"}
-            )
+            start(**SETTINGS | where | {"ASYA_ACTOR_NAME": actor, "ASYA_HANDLER": f"tests.support.stateful.{name}"})
             for actor, name in names.items()
         ]
         try:
@@ -221,5 +218,5 @@ async def test_a_handler_of_a_running_worker_keeps_its_files_in_the_store(mesh: 
         finally:
             for process in processes:
                 process.kill()
-                await process.communicate()
+                await said_by(process, 20)
     assert not Path("/state").exists()

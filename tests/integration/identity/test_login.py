@@ -22,6 +22,7 @@ from asya_cli.login.bearer import LoginBearer
 from asya_cli.login.browser import Wishes, log_in
 from asya_cli.login.ending import log_out
 from asya_cli.login.store import Login, LoginFolder
+from servers.forking import run
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.login import Browser as Person
 from tests.support.login import gateway_with
@@ -360,11 +361,8 @@ async def test_the_commands_log_in_call_and_log_out(gateway: Gateway, tmp_path: 
     environment = kept | {"ASYA_URL": gateway.url, "XDG_STATE_HOME": str(tmp_path)}
 
     async def asya(*words: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "asya_cli", *words, env=environment, stdout=-1, stderr=-2
-        )
-        output, _ = await process.communicate()
-        return process.returncode or 0, output.decode()
+        done = await asyncio.to_thread(run, "asya_cli", *words, env=environment, timeout=30)
+        return done.returncode, done.stdout + done.stderr
 
     login = await asyncio.create_subprocess_exec(
         sys.executable,
