@@ -19,6 +19,7 @@ from asya_cli.dev.command import dev
 from asya_cli.errors import CliError
 from asya_cli.login import command as login
 from asya_cli.streams import take_every_character
+from asya_crds.masking import masked
 from asya_crds.readable import readable
 
 app = typer.Typer(
@@ -107,6 +108,6 @@ def _complain(error: Exception, message: str) -> None:
     if os.environ.get(DEBUG_VARIABLE) == "1":
         import traceback
 
-        typer.echo(readable("".join(traceback.format_exception(error))), err=True, nl=False)
+        typer.echo(readable(masked("".join(traceback.format_exception(error)))), err=True, nl=False)
     # Several lines are joined into one, because scripts read the last line of stderr.
     typer.echo(f"error: {readable(' '.join(line.strip() for line in message.splitlines()))}", err=True)

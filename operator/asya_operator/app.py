@@ -12,6 +12,7 @@ from typing import Any
 import kopf
 from typing_extensions import override
 
+from asya_crds.masking import masked
 from asya_crds.readable import readable
 from asya_operator.cluster.connection import connect
 from asya_operator.cluster.election import LOST, Election
@@ -40,12 +41,14 @@ from asya_transports.port import Transport
 log = logging.getLogger(__name__)
 
 
-class _ReadableLines(logging.Formatter):
-    """Escapes control characters in names and messages from outside, so that a terminal does not obey them."""
+class ReadableLines(logging.Formatter):
+    """Escapes control characters in names and messages from outside, so that a terminal does not obey them, and hides
+    credentials."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        return readable(super().format(record))
+        """The record with its traceback."""
+        return readable(masked(super().format(record)))
 
 
 def main(settings: OperatorSettings | None = None) -> int:
@@ -54,7 +57,7 @@ def main(settings: OperatorSettings | None = None) -> int:
     settings = settings or OperatorSettings()
     queues_settings(settings)  # a wrong variable must end a standby at start, not when it becomes leader
     output = logging.StreamHandler(sys.stderr)
-    output.setFormatter(_ReadableLines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    output.setFormatter(ReadableLines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[output])
     for name in ("kopf.objects", "kopf._core"):
         logging.getLogger(name).setLevel(logging.WARNING)  # these log a line for each event of each object

@@ -1,4 +1,4 @@
-"""Logs: one JSON object for each line, with the task, the actor and the trace."""
+"""Logs: one JSON object for each line, with the task, the actor and the trace, without credentials."""
 
 import json
 import logging
@@ -11,6 +11,7 @@ from typing import Literal
 
 from typing_extensions import override
 
+from asya_crds.masking import masked
 from asya_crds.readable import readable
 
 _WHERE: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_where", default=None)
@@ -52,11 +53,11 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": masked(record.getMessage()),
             **getattr(record, "where", {}),
         }
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = masked(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=True, default=str)
 
 
@@ -70,7 +71,7 @@ class TextLines(logging.Formatter):
         about = " ".join(where[key] for key in ("actor", "task_id") if key in where)
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         text = f"{moment} {record.levelname.lower():7} {about + ': ' if about else ''}{record.getMessage()}"
-        return readable(f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text)
+        return readable(masked(f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text))
 
 
 def log_to_stderr(level: str, style: Literal["json", "text"]) -> None:

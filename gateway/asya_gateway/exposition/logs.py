@@ -10,8 +10,8 @@ from typing import Any, TextIO
 from aiohttp.http_exceptions import HttpProcessingError
 from typing_extensions import override
 
+from asya_crds.masking import masked
 from asya_crds.readable import readable
-from asya_gateway.exposition.masking import masked
 from asya_gateway.telemetry.context import current
 
 CHATTY = ("aio_pika", "aiormq", "asyncio", "opentelemetry", "urllib3")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp.http_exceptions import BadHttpMethod
 
+from asya_crds.masking import masked
 from asya_gateway.domain.identity.key_text import new_key
 from asya_gateway.domain.oauth.secrets import (
     CLIENT_PREFIX,
@@ -20,7 +21,6 @@ from asya_gateway.domain.oauth.secrets import (
     new_secret,
 )
 from asya_gateway.exposition.logs import configure_logs
-from asya_gateway.exposition.masking import masked
 from asya_gateway.telemetry.context import about, begin
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
