@@ -23,7 +23,7 @@ from asya_cli.terminal import ReadableConsole
 from asya_cli.watching import live_text, watch
 from asya_crds.readable import json_escaped, readable
 from asya_gateway.exposition.logs import TextLines as GatewayLines
-from asya_operator.app import _ReadableLines
+from asya_operator.app import ReadableLines
 from tests.support.answers import answering
 
 TITLE = "\x1b]0;owned\x07"
@@ -167,7 +167,7 @@ def test_escapes_are_shown_whole_in_tables_and_lines(monkeypatch: pytest.MonkeyP
     assert written.getvalue().count(readable(text)) == 4
 
 
-@pytest.mark.parametrize("formatter", [TextLines(), GatewayLines(), _ReadableLines("%(message)s")])
+@pytest.mark.parametrize("formatter", [TextLines(), GatewayLines(), ReadableLines("%(message)s")])
 def test_a_log_for_people_is_readable(formatter: logging.Formatter) -> None:
     record = logging.makeLogRecord({"msg": "%s", "args": (TITLE + HALF_AN_EMOJI,), "levelname": "INFO"})
     line = formatter.format(record)
