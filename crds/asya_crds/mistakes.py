@@ -40,6 +40,8 @@ PLAIN_WORDS = {
     "union_tag_not_found": "{discriminator} is missing",
 }
 """The validator's error types, in words for the author of the document or the setting."""
+MOST_LISTED = 12
+"""Fields that a mistake lists at most; more would hide what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,13 @@ def plain_words(detail: Mapping[str, Any]) -> str:
 
 
 def unknown_field(path: Path, model: type[Any]) -> str:
-    """`unknown field (did you mean …?)`: the last part of the path is no field of the model there."""
+    """`unknown field (did you mean …?)` or `unknown field (expected …)`: the last part of the path is no field of the
+    model there."""
     return f"unknown field{_suggestion(path, model)}"
 
 
 def _suggestion(path: Path, model: type[Any]) -> str:
-    """` (did you mean …?)` if a field at that place has a similar name."""
+    """` (did you mean …?)` if a field at that place has a similar name, else the fields there if they are few."""
     written = str(path[-1])
     fields = dict(_fields_beside(path, model))
     known = [field.alias or name for name, field in fields.items()]
@@ -112,7 +115,9 @@ def _suggestion(path: Path, model: type[Any]) -> str:
         alias = fields[written].alias
         return f": given together with {alias}, which is the same field"
     near = difflib.get_close_matches(written, known, n=1, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
+    if near:
+        return f" (did you mean {near[0]}?)"
+    return f" (expected {', '.join(known)})" if 0 < len(known) <= MOST_LISTED else ""
 
 
 def _fields_beside(path: Path, model: type[Any]) -> Iterator[tuple[str, FieldInfo]]:

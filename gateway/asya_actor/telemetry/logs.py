@@ -68,9 +68,12 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, with a traceback below it if there is one."""
         where = getattr(record, "where", {})
-        about = " ".join(where[key] for key in ("actor", "task_id") if key in where)
+        message = record.getMessage()
+        # Many messages name their task; a line is long enough with one id.
+        task = where.get("task_id", "")
+        about = " ".join(filter(None, (where.get("actor"), task if task not in message else None)))
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
-        text = f"{moment} {record.levelname.lower():7} {about + ': ' if about else ''}{record.getMessage()}"
+        text = f"{moment} {record.levelname.lower():7} {about + ': ' if about else ''}{message}"
         return readable(masked(f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text))
 
 

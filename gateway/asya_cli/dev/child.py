@@ -101,11 +101,14 @@ def _settings_of(actor: dict[str, Any]) -> "WorkerSettings | None":
     from asya_crds.setting_types import SettingsError
 
     try:
-        return worker_of(actor)
+        settings = worker_of(actor)
     except SettingsError as error:
         print(error, flush=True)
         _tell(LEFT_OUT, actor["name"])
         return None
+    if settings.actor_processes > 1:
+        print(f"actor {actor['name']}: ASYA_ACTOR_PROCESSES has no effect here: it runs in one process", flush=True)
+    return settings
 
 
 def worker_of(actor: dict[str, Any]) -> "WorkerSettings":
@@ -120,9 +123,12 @@ def worker_of(actor: dict[str, Any]) -> "WorkerSettings":
         "metrics_port": -1,
         "actor_shutdown_timeout": GRACE - 1,
         "actor_cancel_timeout": os.environ.get("ASYA_ACTOR_CANCEL_TIMEOUT") or CANCEL_TIMEOUT,
-        "resiliency_policies": resiliency.get("policies", {}),
-        "resiliency_rules": resiliency.get("rules", []),
     }
+    # What the file does not say is read from the environment, as `asya actor` does. Rules name policies, so both come
+    # from one place.
+    if resiliency.get("policies") or resiliency.get("rules"):
+        values["resiliency_policies"] = resiliency.get("policies", {})
+        values["resiliency_rules"] = resiliency.get("rules", [])
     if resiliency.get("actorTimeout") is not None:
         values["resiliency_actor_timeout"] = resiliency["actorTimeout"]
     try:

@@ -49,8 +49,8 @@ class HandlerProcess:
         *,
         crew: bool,
     ) -> None:
-        """`say(kind, line)` is called with messages; the kind is `output` for lines of the handlers, `error` or
-        `info`."""
+        """`say(kind, line)` is called with messages; the kind is `output` for lines of the handlers, `crew` for those
+        of the crew, `error` or `info`."""
         self.actors = tuple(actors)
         self.crew = crew
         self.state = ProcessState.STARTING
@@ -61,6 +61,7 @@ class HandlerProcess:
         self._fatal: str | None = None
         self._told_slow = False
         self._who = "crew" if crew else "handlers"
+        self._output = "crew" if crew else "output"
         # A folder may have several processes, so a message about one names its actors.
         self._of = "" if crew else f"{', '.join(actor.name for actor in self.actors)}: "
         self._folder = folder
@@ -181,7 +182,7 @@ class HandlerProcess:
                 line = await process.stdout.readline()
             except ValueError:
                 # A line beyond the limit was dropped; reading continues after it.
-                self._say("output", "(a line that was too long to show)")
+                self._say(self._output, "(a line that was too long to show)")
                 continue
             if not line:
                 return
@@ -189,7 +190,7 @@ class HandlerProcess:
             if text.startswith(child.CONTROL):
                 self._control(*text.removeprefix(child.CONTROL).partition(" ")[::2])
             else:
-                self._say("output", text)
+                self._say(self._output, text)
 
     def _control(self, word: str, name: str) -> None:
         """Process a control line of the child."""

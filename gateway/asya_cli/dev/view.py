@@ -30,7 +30,8 @@ STATE_STYLES = {
     ProcessState.CRASHED: "red",
     ProcessState.STOPPED: "dim",
 }
-KIND_STYLES = {"error": "red", "info": "cyan", "output": ""}
+KIND_STYLES = {"error": "red", "info": "cyan"}
+SPEAKERS = {"output": "handlers", "crew": "crew"}
 
 
 @dataclass
@@ -74,8 +75,8 @@ class View:
             self._live = None
 
     def say(self, kind: str, line: str) -> None:
-        """Print a line: `output` of handlers, `info` or `error` of our own."""
-        prefix = plain("handlers │ " if kind == "output" else "asya     │ ", "dim")
+        """Print a line: `output` of handlers, that of the `crew`, `info` or `error` of our own."""
+        prefix = plain(f"{SPEAKERS.get(kind, 'asya'):8} │ ", "dim")
         # Lines after the first are indented, so that foreign text cannot imitate our own lines.
         first, *more = line.split("\n")
         for text in (first, *(f"  {each}" for each in more)):
@@ -182,7 +183,13 @@ def route_text(flow: "ServedFlowJson") -> str:
 
 def task_line(task: "TaskSummaryJson", url: str) -> str:
     """A task's change as a line."""
-    return f"task {task['id']} {task.get('flow') or ''} {task['status']} {task_detail(task, url)}".rstrip()
+    line = f"task {task['id']} {task.get('flow') or ''} {task['status']}"
+    detail = task_detail(task, url)
+    if not detail:
+        return line
+    # Open and not waiting, the detail is the actor's name.
+    works = not task.get("error") and task["status"] not in WAITING
+    return f"{line} in {detail}" if works else f"{line}: {detail}"
 
 
 def task_detail(task: "TaskSummaryJson", url: str) -> str:

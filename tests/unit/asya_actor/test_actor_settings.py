@@ -114,7 +114,12 @@ def test_a_mistake_names_its_variable(environment: Any, values: dict[str, str], 
             '{"a": {"backof": 1}}',
             "ASYA_RESILIENCY_POLICIES.a.backof: unknown field (did you mean backoff?)",
         ),
-        ("POLICIES", '{"a": {"zzz": 1}}', "ASYA_RESILIENCY_POLICIES.a.zzz: unknown field"),
+        (
+            "POLICIES",
+            '{"a": {"zzz": 1}}',
+            "ASYA_RESILIENCY_POLICIES.a.zzz: unknown field (expected maxAttempts, backoff, initialDelay, maxInterval, "
+            "maxDuration, jitter, onExhausted)",
+        ),
         (
             "POLICIES",
             '{"a": {"maxAttempts": "three"}}',

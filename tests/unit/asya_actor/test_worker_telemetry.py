@@ -127,6 +127,13 @@ def test_errors_are_in_both_forms_of_a_line() -> None:
     assert "ValueError: told" in TextLines().format(record)
 
 
+def test_a_line_for_a_terminal_does_not_repeat_an_id_that_its_message_says() -> None:
+    record = logging.makeLogRecord({"msg": "attempt 1 of t-1 failed", "where": {"actor": "a", "task_id": "t-1"}})
+    assert TextLines().format(record).endswith(" a: attempt 1 of t-1 failed")
+    record = logging.makeLogRecord({"msg": "it failed", "where": {"actor": "a", "task_id": "t-1"}})
+    assert TextLines().format(record).endswith(" a t-1: it failed")
+
+
 @pytest.mark.parametrize("header", [None, 5, "", "00-xyz", TRACEPARENT.upper()])
 def test_an_invalid_traceparent_has_no_trace(header: object) -> None:
     assert trace_id_of({"traceparent": header}) is None

@@ -6,7 +6,7 @@ import pytest
 
 from asya_actor.resiliency import RetryPolicy, RetryRule, RetryRules
 from asya_cli.dev.actors_file import grouped_by_environment, load_actors
-from asya_cli.dev.child import worker_of
+from asya_cli.dev.child import _settings_of, worker_of
 from asya_cli.dev.handlers import spec_of
 from asya_cli.errors import UsageProblem
 
@@ -39,6 +39,10 @@ def test_an_actor_has_a_name_and_a_handler(tmp_path: Path) -> None:
         ("actors: [{name: x-sink, handler: h.f}]", "actor x-sink.name: x-sink is an actor of the crew"),
         ("actors:\n  - name: a\n    handlr: h.f", "line 3: actor a.handlr: unknown field (did you mean handler?)"),
         ("actor: []", "actor: unknown field (did you mean actors?)"),
+        (
+            "actors:\n  - name: a\n    handler: h.f\n    concurrency: 4",
+            "line 4: actor a.concurrency: unknown field (expected name, handler, resiliency, env)",
+        ),
         ("actors: [{name: a, handler: h.f, env: {X: 1}}]", "actor a.env.X: expected text; quote it"),
         ("actors:\n  - name: a\n    handler: h.f\n    handler: h.g", "line 4: actor a.handler: the key occurs twice"),
         ("actors: [{name: a, handler: h.f}, {name: a, handler: h.g}]", "a: named twice"),
@@ -85,6 +89,28 @@ def test_resiliency_reaches_the_worker_as_it_was_written(tmp_path: Path) -> None
 def test_an_empty_resiliency_is_none(tmp_path: Path, block: str) -> None:
     (actor,) = load_actors(write(tmp_path, RESILIENT + block))
     assert worker_of(spec_of(actor)).resiliency == RetryRules({})
+
+
+def test_resiliency_that_the_file_leaves_out_is_that_of_the_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASYA_RESILIENCY_POLICIES", '{"net": {"maxAttempts": 4}}')
+    monkeypatch.setenv("ASYA_RESILIENCY_RULES", '[{"errors": ["E"], "policy": "net"}]')
+    (plain,) = load_actors(write(tmp_path, "actors:\n  - {name: a, handler: h.f}"))
+    assert worker_of(spec_of(plain)).resiliency == RetryRules({"net": RetryPolicy(4)}, [RetryRule(("E",), "net")])
+    (own,) = load_actors(write(tmp_path, RESILIENT + "{policies: {default: {maxAttempts: 2}}}"))
+    assert worker_of(spec_of(own)).resiliency == RetryRules({"default": RetryPolicy(2)}, [])
+
+
+def test_processes_that_an_actor_does_not_get_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (actor,) = load_actors(write(tmp_path, "actors:\n  - {name: a, handler: h.f}"))
+    assert _settings_of(spec_of(actor)) is not None
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("ASYA_ACTOR_PROCESSES", "2")
+    assert _settings_of(spec_of(actor)) is not None
+    assert capsys.readouterr().out == "actor a: ASYA_ACTOR_PROCESSES has no effect here: it runs in one process\n"
 
 
 def test_a_missing_file_is_told_with_what_it_is_for(tmp_path: Path) -> None:

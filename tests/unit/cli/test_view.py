@@ -23,12 +23,21 @@ def test_every_change_is_a_line_also_of_a_task_that_has_ended_when_it_is_seen_fi
     assert view.show_tasks([task(3, "failed"), task(2, "succeeded"), task(1, "succeeded")]) == ["task-3"]
     assert [line.split("│ ")[1] for line in written.getvalue().splitlines()] == [
         "task task-2 work succeeded",
-        "task task-3 work running worker",
+        "task task-3 work running in worker",
     ]
+
+
+def test_lines_name_who_wrote_them() -> None:
+    written = StringIO()
+    view = View(Picture("asya dev .", "http://127.0.0.1:8080"), Console(file=written))
+    for kind in ("output", "crew", "info", "error"):
+        view.say(kind, "a line")
+    speakers = ["handlers", "crew    ", "asya    ", "asya    "]
+    assert written.getvalue().splitlines() == [f"{who} │ a line" for who in speakers]
 
 
 def test_the_command_that_answers_a_task_names_a_gateway_that_is_not_the_default_one() -> None:
     paused = task(1, "paused")
-    assert task_line(paused, "http://127.0.0.1:8080") == "task task-1 work paused asya task answer task-1 …"
-    elsewhere = "task task-1 work paused asya task answer task-1 --url http://127.0.0.1:8093 …"
+    assert task_line(paused, "http://127.0.0.1:8080") == "task task-1 work paused: asya task answer task-1 …"
+    elsewhere = "task task-1 work paused: asya task answer task-1 --url http://127.0.0.1:8093 …"
     assert task_line(paused, "http://127.0.0.1:8093") == elsewhere
