@@ -17,8 +17,12 @@ from servers.processes import ServerUnavailable
 CHART = Path(__file__).parents[1] / "manifests" / "chart"
 README_HEAD = """# asya-gateway
 
-Installs the gateway with Helm. [docs/operations.md](../../docs/operations.md) leads through it. Made from `values.yaml`
-by `python -m servers.chart`.
+Installs the gateway with Helm. [docs/operations.md](../../docs/operations.md#with-helm) has every step, with the
+Secrets that must exist. To see what a release would create, without a cluster:
+
+    helm template asya-gateway manifests/chart -n asya --set mode=api -f gateway-values.yaml
+
+The table is made from `values.yaml` by `python -m servers.chart`.
 
 | value | default | what it is |
 |---|---|---|
