@@ -29,7 +29,9 @@ def check_database_url(url: str) -> None:
     from asya_transports.postgres.dsn import InvalidDsn, check_dsn
 
     if not url:
-        raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
+        raise UsageProblem(
+            "ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name; it is not set"
+        )
     try:
         check_dsn(url)
     except InvalidDsn as error:

@@ -31,7 +31,9 @@ def read_settings(environment: Mapping[str, str] = os.environ, **given: Any) -> 
     except ValidationError as error:
         raise UsageProblem(explained(error, Settings)) from None
     if not settings.database_url:
-        raise UsageProblem("ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name")
+        raise UsageProblem(
+            "ASYA_DATABASE_URL: expected a PostgreSQL URL, postgresql://user:password@host:5432/name; it is not set"
+        )
     try:
         _ = settings.queues
     except TransportSettingsError as error:

@@ -79,7 +79,7 @@ def expose(
     wait_timeout: WaitTimeout = 60.0,
     url: PublicUrl = None,
 ) -> None:
-    """Expose a flow, or change an exposed one; fields without an option stay unchanged.
+    """Expose a flow, or change an exposed one. Fields without an option stay unchanged.
 
     Exit codes: 0 it is served (or written, with --no-wait), 1 refused or not served in time, 2 wrong command line,
     3 no cluster.
@@ -159,7 +159,7 @@ def hide(
 
 @app.command("list")
 def list_flows(namespace: Namespace = None, context: Context = None, as_json: AsJson = False) -> None:
-    """List every exposed flow, where it is stored, and whether it is served."""
+    """List the exposed flows. Shows where each is stored, and whether it is served."""
 
     async def work(cluster: "FlowsCluster") -> "list[ExposedFlow]":
         from asya_cli.flows_cluster import in_configmap, in_resource

@@ -20,6 +20,7 @@ TRIES = 20
 BUSY_PATIENCE = 15.0
 """Seconds for which a request is repeated while the API server asks to retry, as it does while a new CRD is being set
 up."""
+WITHOUT_CLUSTER = "the flows of `asya dev` are in the flows.yaml of its folder"
 LOOK_EVERY = 0.25
 """Seconds between two reads of the operator's report."""
 
@@ -52,7 +53,7 @@ class FlowsCluster:
         try:
             rest = Rest(await connect(context))
         except (NoCluster, OSError) as error:
-            raise CliError(f"no cluster: {error}", ExitCode.UNREACHABLE) from None
+            raise CliError(f"no cluster: {error}; {WITHOUT_CLUSTER}", ExitCode.UNREACHABLE) from None
         if namespace is None:
             try:
                 _, active = list_kube_config_contexts(kubeconfig())

@@ -5,8 +5,8 @@ import typer
 from asya_cli import offers, task, tool
 
 app = typer.Typer(
-    help="Prompts and resources; and aliases of `asya tool`, `asya task` and `asya flow`: list, show, call, status, "
-    "stream, expose.",
+    help="Run prompts and read resources. The others are aliases of `asya tool`, `asya task` and `asya flow`: list, "
+    "show, call, status, stream, expose.",
     no_args_is_help=True,
 )
 app.command("list")(tool.list_tools)

@@ -22,7 +22,7 @@ def list_prompts(url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = Fa
 
 
 def list_resources(url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False) -> None:
-    """List the resources of the gateway, and the templates of their URIs."""
+    """List the resources of the gateway. Also the templates of their URIs."""
     from asya_cli.rendering import offers_table
 
     async def work(client: "GatewayClient") -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import sys
 
 
 def operator() -> None:
-    """Run the operator: it computes which flows are exposed, pushes them to mesh, and runs actors."""
+    """Run the operator. It computes which flows are exposed, pushes them to mesh, and runs actors."""
     from asya_cli.errors import CliError, ExitCode, UsageProblem, cannot_listen
     from asya_crds.listening import CannotListen
     from asya_crds.setting_types import SettingsError

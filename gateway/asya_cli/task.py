@@ -74,7 +74,7 @@ def list_tasks(
 
 @app.command("watch")
 def watch_task(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "") -> None:
-    """Watch a task until it ends or waits for an answer; exit codes as `asya tool call`."""
+    """Watch a task until it ends or waits for an answer. Exit codes as `asya tool call`."""
     from asya_cli.watching import watch
 
     raise typer.Exit(run_with_client(url, token, lambda client: watch(client, task_id)))
@@ -113,7 +113,7 @@ def answer_task(
     url: Url = DEFAULT_URL,
     token: Token = "",
 ) -> None:
-    """Answer the question that a task waits on, and watch it go on; exit codes as `asya tool call`."""
+    """Answer the question that a task waits on, and watch it go on. Exit codes as `asya tool call`."""
     from asya_cli.errors import CliError, ExitCode, UsageProblem
     from asya_cli.questions import addressed, answer_of
     from asya_cli.rendering import tell_declined
@@ -127,7 +127,7 @@ def answer_task(
         task = await client.task(task_id)
         pause = task.get("pause")
         if not pause:
-            raise CliError(f"task {task_id} does not wait for an answer; it is {task['status']}")
+            raise CliError(f"task {task_id} does not wait for an answer; its status is {task['status']}")
         if decline or cancel:
             body: AnswerJson = {
                 **addressed(pause, key),
@@ -154,7 +154,7 @@ def retry_task(
     url: Url = DEFAULT_URL,
     token: Token = "",
 ) -> None:
-    """Run a task that has ended again, as a new task, and watch it; exit codes as `asya tool call`."""
+    """Run a task that has ended again, as a new task, and watch it. Exit codes as `asya tool call`."""
     from asya_cli.arguments import read_json
     from asya_cli.errors import ExitCode
     from asya_cli.rendering import err, print_line

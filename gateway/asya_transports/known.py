@@ -25,7 +25,7 @@ def describe(name: str) -> TransportDescription:
 def check_transport_name(name: str) -> str:
     """The name of a known transport; raises ValueError."""
     if name not in DESCRIPTIONS:
-        raise ValueError(f"expected {' or '.join(map(repr, DESCRIPTIONS))}")
+        raise ValueError(f"expected one of {', '.join(DESCRIPTIONS)}")
     return name
 
 

@@ -239,12 +239,18 @@ def _unwrapped(value: Any) -> Any:
         error = value["error"]
         code = error.get("code")
         raise AgentError(
-            f"the agent says: {error.get('message') or code}{_skills_of(error.get('data'))}",
+            f"the agent says: {_said_in(error) or code}{_skills_of(error.get('data'))}",
             code if isinstance(code, int) else 0,
         )
     if not isinstance(value, dict) or "result" not in value:
         raise CliError("the agent's answer is no JSON-RPC response")
     return value["result"]
+
+
+def _said_in(error: Mapping[str, Any]) -> str:
+    """The message of an error, with the option that fills in what it misses."""
+    text = str(error.get("message") or "")
+    return f"{text} (option --skill)" if "metadata.skill" in text else text
 
 
 def _skills_of(infos: Any) -> str:
@@ -263,7 +269,7 @@ def _rest_error(value: Any, response: aiohttp.ClientResponse) -> AgentError:
     details = error.get("details")
     reasons = [each.get("reason") for each in details if isinstance(each, dict)] if isinstance(details, list) else []
     number = next((REASONS[str(reason)] for reason in reasons if str(reason) in REASONS), 0)
-    return AgentError(f"the agent says: {error.get('message') or response.reason}{_skills_of(details)}", number)
+    return AgentError(f"the agent says: {_said_in(error) or response.reason}{_skills_of(details)}", number)
 
 
 async def _said_of_cards(response: aiohttp.ClientResponse) -> str:

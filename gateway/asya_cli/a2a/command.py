@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from asya_cli.a2a.client import AgentClient
 
 app = typer.Typer(
-    help="Speak A2A with the gateway, or with any other agent at --url: its URL, or that of its card.",
+    help="Speak A2A with the gateway or another agent. `--url` is the agent's URL, or that of its card.",
     no_args_is_help=True,
 )
 
@@ -40,7 +40,9 @@ def send(
     data: Annotated[
         str | None, typer.Option("--data", metavar="JSON", help="A part of data; @FILE and @- work too.")
     ] = None,
-    skill: Annotated[str | None, typer.Option(metavar="NAME", help="Which skill of ours the message is for.")] = None,
+    skill: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The skill that the message is for, at a gateway of ours.")
+    ] = None,
     task: Annotated[str | None, typer.Option("--task", metavar="ID", help="The task that asks.")] = None,
     context: Annotated[str | None, typer.Option("--context", metavar="ID", help="Go on with a conversation.")] = None,
     return_immediately: Annotated[bool, typer.Option("--return-immediately", help="Do not wait for the task.")] = False,
@@ -48,7 +50,7 @@ def send(
     token: Token = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer's JSON, in the form of A2A 1.0.")] = False,
 ) -> None:
-    """Send a message, or answer a task's question, and show what the agent says; exit codes as `asya tool call`."""
+    """Send a message, or answer a task's question. Shows what the agent says. Exit codes as `asya tool call`."""
     from asya_cli.a2a.talking import message_of, talk
 
     message = message_of(text, data, skill=skill, task_id=task, context_id=context)
@@ -64,7 +66,7 @@ def watch(
     token: Token = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
 ) -> None:
-    """Watch a task until it ends or waits for an answer; exit codes as `asya tool call`."""
+    """Watch a task until it ends or waits for an answer. Exit codes as `asya tool call`."""
     from asya_cli.a2a.talking import follow
 
     raise typer.Exit(_run(url, token, lambda client: follow(client, task_id, as_json=as_json)))

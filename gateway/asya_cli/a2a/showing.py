@@ -121,7 +121,8 @@ class Shown:
         parts = (self._status.get("message") or {}).get("parts") or ()
         word = word_of(self.state)
         style = {"completed": "dim"}.get(word, "red" if self.state in ENDS else "yellow")
-        about = f"task {self.task_id} is {word}" + (f" (context {self.context_id})" if self.context_id else "")
+        ended = word if word in ("completed", "failed") else f"is {word}"
+        about = f"task {self.task_id} {ended}" + (f" (context {self.context_id})" if self.context_id else "")
         text = text_of(parts) if self.state != "TASK_STATE_COMPLETED" else ""
         err.print(f"{about}: {text}" if text else about, style=style, soft_wrap=True)
         if self.state in WAITS:

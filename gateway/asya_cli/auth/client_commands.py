@@ -28,7 +28,7 @@ def create(
     ] = False,
     database_url: DatabaseUrl = "",
 ) -> None:
-    """Make a client and print its id, and its secret if it has one, once.
+    """Make a client. Its id, and its secret if it has one, are printed once.
 
     The default scopes are mcp:read and mcp:invoke. Clients that register themselves never get more than these without
     a person's login.
@@ -46,7 +46,7 @@ def list_clients(
     database_url: DatabaseUrl = "",
     as_json: AsJson = False,
 ) -> None:
-    """List clients: those of operators, and those to which something is granted."""
+    """List clients. These are those of operators, and those to which something is granted."""
     from asya_cli.auth import oauth_rendering
     from asya_gateway.storage.identity.oauth_listing import list_clients as read
 

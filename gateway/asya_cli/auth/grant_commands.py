@@ -19,7 +19,7 @@ def list_grants(
     database_url: DatabaseUrl = "",
     as_json: AsJson = False,
 ) -> None:
-    """List living grants: which client may act as whom, and what it may do."""
+    """List living grants. Shows which client may act as whom, and what it may do."""
     from asya_cli.auth import clients, oauth_rendering
     from asya_gateway.storage.identity.oauth_listing import list_grants as read
 
@@ -38,7 +38,7 @@ def revoke(
     ] = "",
     database_url: DatabaseUrl = "",
 ) -> None:
-    """End a grant: its refresh token, and within two seconds its access tokens, streams and held calls.
+    """End a grant. This ends its refresh token, and within two seconds its access tokens, streams and held calls.
 
     With --owner, everything that any client was granted for a person, for example one who has left.
     """

@@ -63,7 +63,7 @@ def list_keys(
     database_url: DatabaseUrl = "",
     as_json: AsJson = False,
 ) -> None:
-    """List keys: who has which, what they may do, and when they were last used. Never the keys themselves."""
+    """List keys. Shows who has which, what they may do, and when they were last used; never the keys themselves."""
     from asya_cli.auth import rendering
     from asya_gateway.storage.identity.keys import list_keys as read
 

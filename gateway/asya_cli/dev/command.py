@@ -22,9 +22,10 @@ def dev(
     ] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Delete the tasks of earlier runs first.")] = False,
 ) -> None:
-    """Run a folder of flows and handlers: gateway, actors and an embedded PostgreSQL, until Ctrl-C.
+    """Run a folder of flows and handlers on this machine.
 
-    Handlers are restarted when their files change; a changed flows.yaml is read again.
+    Starts the gateway, the actors and an embedded PostgreSQL, and ends them with Ctrl-C. Handlers are restarted when
+    their files change; a changed flows.yaml is read again.
     """
     from asya_cli.dev.session import Options, run_session
     from asya_cli.errors import UsageProblem

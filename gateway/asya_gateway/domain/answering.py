@@ -77,7 +77,9 @@ class Answering:
             raise TaskNotFound(said.task_id)
         pause = point.task.pause
         if pause is None or not point.task.status.waiting:
-            raise Conflict(f"expected a task that waits for an answer; it is {point.task.status}", field="status")
+            raise Conflict(
+                f"expected a task that waits for an answer; its status is {point.task.status}", field="status"
+            )
         if said.pause_id is not None and said.pause_id != pause.id:
             raise Conflict("expected the pause that is open now", field="pause_id")
         asked = asked_by(pause, said.input_key)

@@ -124,7 +124,7 @@ class Tasks(TaskReading, TaskReporting):
         if task.parent_id is not None:
             raise Conflict("expected the task of a call; this one is a child of another", field="parent_id")
         if not task.status.terminal:
-            raise Conflict(f"expected a task that has ended; it is {task.status}", field="status")
+            raise Conflict(f"expected a task that has ended; its status is {task.status}", field="status")
         return task
 
     async def cancel(
@@ -143,7 +143,7 @@ class Tasks(TaskReading, TaskReporting):
             with after_a_write():
                 return await self.head(task_id, caller)
         task = await self.head(task_id, caller)
-        raise Conflict(f"expected a task that has not ended; it is {task.status}", field="status")
+        raise Conflict(f"expected a task that has not ended; its status is {task.status}", field="status")
 
     async def abandon(self, task_id: str, caller: Asker, reason: str) -> None:
         """End a task that its caller has left. A task that has already ended is not changed."""

@@ -37,8 +37,8 @@ class FileState:
 
 
 _STATES = {
-    FileVerdict.SAME: (SERVED, "it is what is served"),
-    FileVerdict.TAKEN: (SERVED, "it is what is served"),
+    FileVerdict.SAME: (SERVED, "its flows are served"),
+    FileVerdict.TAKEN: (SERVED, "its flows are served"),
     FileVerdict.OPERATOR: ("operator", "the operator is alive and reads the ConfigMap itself"),
     FileVerdict.SUPERSEDED: ("superseded", "it has an older text than the one that is served"),
 }

@@ -60,7 +60,7 @@ async def test_a_message_is_streamed_and_its_result_printed(gateway: Gateway, ac
     done = await sending
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"n": 2**60 + 1})
     assert "on it" in done.stderr
-    assert f"task {task_id} is completed (context chat)" in done.stderr
+    assert f"task {task_id} completed (context chat)" in done.stderr
     watched = await run(gateway.url, "watch", task_id)
     assert json.loads(watched.stdout) == {"n": 2**60 + 1}
 
@@ -78,7 +78,11 @@ async def test_a_question_ends_with_the_command_that_answers_it(gateway: Gateway
     assert sent["payload"] == {"sure": True}
     await actor.end(task_id, "failed", error="no money")
     done = await sending
-    assert (done.exit_code, "is failed" in done.stderr, "no money" in done.stderr) == (ExitCode.FAILED, True, True)
+    assert (done.exit_code, " failed (context " in done.stderr, "no money" in done.stderr) == (
+        ExitCode.FAILED,
+        True,
+        True,
+    )
 
 
 async def test_http_json_is_spoken_where_a_card_lists_nothing_else(gateway: Gateway, actor: Actor) -> None:
@@ -274,6 +278,8 @@ async def test_a_refusal_names_what_is_missing_and_what_there_is(database_url: s
         serve_tools(made, SKILLS, generation=2)
         refused = await run(made.url, "send", "hi", "--skill", "echo", "--token", "reader")
         assert "mcp:invoke; you hold mcp:read: a key gives them" in str(refused.exception)
+        unnamed = await run(made.url, "send", "hi", "--token", "alice")
+        assert str(unnamed.exception).endswith("(option --skill)")
         unknown = await run(made.url, "send", "hi", "--skill", "nope", "--token", "alice")
         assert "; it has: " in str(unknown.exception)
         assert "echo" in str(unknown.exception)

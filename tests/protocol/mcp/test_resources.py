@@ -276,4 +276,7 @@ async def test_a_tasks_result_is_a_resource_in_full(
 async def test_a_task_without_a_result_says_so_to_its_owner(gateway: Gateway) -> None:
     task_id = await gateway.submit()
     _, answer = await ask(gateway, "resources/read", {"uri": f"asya://tasks/{task_id}/result"})
-    assert (answer["error"]["code"], answer["error"]["message"]) == (-32602, "The task has no result: it is pending")
+    assert (answer["error"]["code"], answer["error"]["message"]) == (
+        -32602,
+        "The task has no result: its status is pending",
+    )

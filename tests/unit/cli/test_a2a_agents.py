@@ -147,7 +147,7 @@ def test_chunks_are_appended_and_replaced_and_the_state_is_the_exit_code(capsys:
     written = capsys.readouterr()
     assert "\x1b" not in written.out + written.err
     assert json.loads(written.out) == "a\x1bb"
-    assert "task t is completed (context c)" in written.err
+    assert "task t completed (context c)" in written.err
     for state, code in (("REJECTED", ExitCode.FAILED), ("AUTH_REQUIRED", ExitCode.WAITING), ("WORKING", ExitCode.OK)):
         shown.take({"statusUpdate": {"status": {"state": f"TASK_STATE_{state}"}}})
         assert shown.exit_code is code

@@ -4,10 +4,16 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+from typer.testing import CliRunner
 
+from asya_cli.main import app
 from asya_crds.readable import is_readable
 from servers.forking import run
 
@@ -30,6 +36,22 @@ def test_help_names_every_command() -> None:
     assert done.returncode == 0
     for command in ("dev", "serve", "actor", "migrate", "tool", "task"):
         assert f"\n  {command} " in done.stdout
+
+
+def groups_of(command: TyperGroup, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], TyperGroup]]:
+    """A group and all groups below it, with the words that lead to them."""
+    yield words, command
+    for name, each in command.commands.items():
+        if isinstance(each, TyperGroup):
+            yield from groups_of(each, (*words, name))
+
+
+def test_no_list_of_commands_cuts_what_a_command_does() -> None:
+    for words, group in groups_of(cast("TyperGroup", get_command(app))):
+        shown = CliRunner().invoke(app, [*words, "--help"], terminal_width=80).stdout
+        lines = shown.partition("Commands:\n")[2].splitlines()
+        assert len(lines) == len(group.commands)
+        assert [line for line in lines if line.endswith("...")] == []
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -59,7 +81,7 @@ def _cpu_seconds_of_help() -> float:
     [
         (["serve"], {}, 2, "ASYA_GATEWAY_MODE: expected one of api, mesh, testing"),
         (["serve"], {"ASYA_GATEWAY_MODE": "api", "ASYA_MCP_OAUTH_ENABLED": "1"}, 2, "ASYA_MCP_OAUTH_ISSUER, ASYA"),
-        (["migrate"], {}, 2, "ASYA_DATABASE_URL: expected"),
+        (["migrate"], {}, 2, "@host:5432/name; it is not set"),
         (["migrate"], {"ASYA_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}, 3, "the database cannot be reached"),
         (["tool", "list"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway responds at http://127.0.0.1:1"),
         (["tool", "call", "x"], {"ASYA_URL": "http://127.0.0.1:1"}, 3, "no gateway responds"),
@@ -70,7 +92,7 @@ def _cpu_seconds_of_help() -> float:
             ["flow", "list"],
             {"KUBECONFIG": "/no/such/kubeconfig"},
             3,
-            "no cluster: there is no /no/such/kubeconfig; set KUBECONFIG",
+            "set KUBECONFIG, or run in a pod; the flows of `asya dev` are in the flows.yaml of its folder",
         ),
         (["dev", "/nowhere/at/all"], {}, 2, "/nowhere/at/all: no such folder"),
         (["dev", "/"], {}, 2, "/flows.yaml: no such file"),
@@ -129,8 +151,11 @@ def test_an_operator_without_a_cluster_says_so_and_how_to_name_one() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [["flow", "list"], ["operator"]])
-def test_a_user_id_without_a_name_and_without_a_home_is_told_what_to_set(words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [(["flow", "list"], "; the flows of `asya dev` are in the flows.yaml of its folder"), (["operator"], "")],
+)
+def test_a_user_id_without_a_name_and_without_a_home_is_told_what_to_set(words: list[str], more: str) -> None:
     """As any id in a container is, where nothing sets HOME."""
     code = (
         "import pwd, sys\n"
@@ -143,6 +168,5 @@ def test_a_user_id_without_a_name_and_without_a_home_is_told_what_to_set(words: 
         [sys.executable, "-c", code], env=kept, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 3
-    assert (
-        done.stderr.splitlines()[-1] == "error: no cluster: there is no /.kube/config; set KUBECONFIG, or run in a pod"
-    )
+    told = f"error: no cluster: there is no /.kube/config; set KUBECONFIG, or run in a pod{more}"
+    assert done.stderr.splitlines()[-1] == told

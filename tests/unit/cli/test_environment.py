@@ -49,7 +49,7 @@ def test_an_unknown_mode_is_told_with_the_allowed_ones(monkeypatch: pytest.Monke
         ("ASYA_CHILD_GRACE", "{x}", "such as 10s, 5m, 1h30m, got '{x}'"),
         ("ASYA_GATEWAY_PORT", "70000", "expected at most 65535"),
         ("ASYA_DB_MAX_CONNS", "0", "expected at least 2"),
-        ("ASYA_TRANSPORT", "pigeon", " or ".join(map(repr, DESCRIPTIONS))),
+        ("ASYA_TRANSPORT", "pigeon", f"one of {', '.join(DESCRIPTIONS)}"),
         ("ASYA_DEFAULT_TIMEOUT", "soon", "a duration such as 10s"),
         ("ASYA_LOG_FORMAT", "xml", "'json' or 'text'"),
     ],

@@ -25,8 +25,8 @@ class Row:
 @pytest.mark.parametrize(
     ("text", "verdict", "state", "reason"),
     [
-        (GOOD, FileVerdict.TAKEN, "served", "it is what is served"),
-        (GOOD, FileVerdict.SAME, "served", "it is what is served"),
+        (GOOD, FileVerdict.TAKEN, "served", "its flows are served"),
+        (GOOD, FileVerdict.SAME, "served", "its flows are served"),
         (BROKEN, FileVerdict.TAKEN, "unreadable", "not YAML: flows.yaml; the last valid flows stay"),
         (BROKEN, FileVerdict.SAME, "unreadable", "not YAML: flows.yaml; the last valid flows stay"),
         (BROKEN, FileVerdict.OPERATOR, "operator", "the operator is alive and reads the ConfigMap itself"),

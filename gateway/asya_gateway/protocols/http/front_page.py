@@ -7,7 +7,7 @@ from asya_gateway.protocols.http.policies import PUBLIC, add_get
 TEXT = (
     "This is an asya gateway: flows of asynchronous actors behind MCP, REST and live streams.\n"
     "MCP clients connect to /mcp; /openapi.json describes the other routes, /health/flows says what is served.\n"
-    "The documents are the project's folder docs: docs/protocols for clients, docs/cli.md for the command line.\n"
+    "Documentation is in the project's folder docs: docs/protocols for clients, docs/cli.md for the command line.\n"
 )
 
 

@@ -40,7 +40,7 @@ async def read_task(context: RequestContext, offer: TaskOffer, task_id: str, uri
     text, media_type = task_json(task, context.caller), JSON
     if offer.whole_result:
         if task.status is not TaskStatus.SUCCEEDED:
-            raise ResourceNotFound(uri, context.revision, f"The task has no result: it is {task.status.value}")
+            raise ResourceNotFound(uri, context.revision, f"The task has no result: its status is {task.status.value}")
         text, media_type = _result_of(task)
     content = {"uri": uri, "mimeType": media_type, "text": text}
     return Result({"contents": [content]}, cacheable=True)
