@@ -197,7 +197,7 @@ def test_an_exception_whose_text_no_terminal_can_write_ends_its_task_alone(run: 
     assert (code, out) == (1, "")
     for said in (err, run.text):
         assert "\x1b" not in said
-    run.wait_for(r"task .* work failed ValueError: no .* here \\x1b\]0;owned")
+    run.wait_for(r"task .* work failed: ValueError: no .* here \\x1b\]0;owned")
     assert call(run)[0] == 0
 
 
