@@ -9,12 +9,13 @@ import asyncpg
 import pytest
 
 from asya_crds.envelope import Route
-from asya_crds.hop_reports import EndOutcome, Yours
+from asya_crds.hop_reports import BeginAction, EndOutcome, Yours
 from asya_crds.status import HopState, TaskStatus
-from asya_gateway.domain.hop_reports import Ack, HopEnded, HopLog
+from asya_gateway.domain.hop_reports import Ack, HopEnded, HopLog, Send
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.pause import Pause
 from asya_gateway.domain.reports import ChildAnnouncement, Claim, PauseReport
+from asya_gateway.storage.tasks import hops
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, into_queue
 from asya_gateway.storage.tasks.hops import HopWriter
 from tests.support.hops import LOG, ME, OTHER, begin, claim_of, declare, delivered, end, log_of, queues, send, taken
@@ -253,6 +254,55 @@ async def test_the_same_end_again_is_answered_as_the_first_and_changes_nothing(e
     assert await everything(embedded) == before
     # The first process may have died before it rang.
     assert {entry.actor for entry in embedded.handed} == {"second", "third"}
+
+
+async def test_the_same_end_again_is_told_to_readers_and_waits_for_the_standbys_of_the_first(
+    embedded: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process of the first may have died before it told anybody, or while it waited for a standby."""
+    task_id, ack = await delivered(embedded)
+    await embedded.tasks.begin(begin(task_id))
+    told: list[str] = []
+    database = embedded.storage.database
+
+    def nobody(_: object) -> None:
+        pass
+
+    async def standbys(_: object) -> None:
+        told.append("standbys")
+
+    monkeypatch.setattr(hops, "settled", standbys)
+    into = into_queue("default", nobody)
+    writer = HopWriter(lambda: database.pool, told.extend, told.extend, nobody, lambda *_: None, into, lease=15.0)
+    report = end(task_id, ack=ack)
+    for expected in ([task_id], ["standbys", task_id]):
+        told.clear()
+        assert await writer.flush([report]) == [ENDED]
+        assert told == expected
+
+
+async def test_an_end_removes_the_frames_that_a_single_report_stored(embedded: Running) -> None:
+    """Whoever got the message again would send them again."""
+    task_id, ack = await delivered(embedded)
+    await embedded.tasks.begin(begin(task_id))
+    await embedded.tasks.report(progress(task_id, HopState.PROCESSED, claim=CLAIM, frames='[{"id":"x"}]'))
+    assert await embedded.tasks.end(end(task_id, ack=ack)) == ENDED
+    begun = await embedded.tasks.begin(begin(task_id, OTHER))
+    assert (begun.action, begun.frames) == (BeginAction.DONE, None)
+
+
+@pytest.mark.parametrize("much", ["bytes", "children"])
+async def test_ends_of_many_bytes_or_children_are_written_each_by_itself(embedded: Running, much: str) -> None:
+    ids, ends = [], []
+    for task_id, ack in [await delivered(embedded) for _ in range(2)]:
+        await embedded.tasks.begin(begin(task_id))
+        large = [Send("second", task_id, f'{{"id":"{task_id}","payload":"{"x" * 2_500_000}"}}')]
+        children = [send(f"{task_id}-{number}", "third", parent=task_id) for number in range(100)]
+        ids.append(task_id)
+        ends.append(end(task_id, *(large if much == "bytes" else children), ack=ack))
+    assert await asyncio.gather(*(embedded.tasks.end(report) for report in ends)) == [ENDED, ENDED]
+    transactions = "SELECT DISTINCT xmin::text FROM tasks WHERE id = ANY ($1)"
+    assert len(await embedded.storage.database.fetch(transactions, ids)) == 2
 
 
 async def test_an_end_again_while_the_first_is_being_committed_is_answered_as_the_first(
