@@ -194,11 +194,23 @@ class RabbitReceiver:
             try:
                 await consumers.follow(most)
                 while self._unseen and len(self._held) > max(consumers.most, self._prefetch.most):
-                    await self._unseen.pop().return_unseen()
+                    await self._return_newest()
             except (TransportError, AMQPChannelError, TimeoutError) as error:
                 logger.warning("changing the prefetch of %s: %s", self._queue, str(error) or "no answer")
                 return
             adjusted = most if consumers.most == before else None
+
+    async def _return_newest(self) -> None:
+        """Return the newest message that no handler has seen. One that cannot be returned stays with the others,
+        because the broker keeps it for this channel, where nobody else would work on it."""
+        delivery = self._unseen.pop()
+        try:
+            await delivery.return_unseen()
+        except BaseException:
+            if delivery in self._held:  # not of a channel before this one
+                self._unseen.append(delivery)
+                self._news.set()
+            raise
 
     async def publish_copy(self, copy: Publication, delay: float) -> None:
         """Publish to this queue, now or later. Raises TransportUnavailable, MessageRefused."""
