@@ -28,6 +28,8 @@ FIRST_NUMBER = 1_000
 """Calls of the world itself have lower ones."""
 PATIENCE = aiohttp.ClientTimeout(total=30)
 STREAM_PATIENCE = aiohttp.ClientTimeout(sock_read=40)
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+"""Seconds until a client tries again: what Retry-After says, between these."""
 EXPECTED = frozenset({408, 429, 502, 503, 504})
 """Answers that ask to try again."""
 MIX = ("rest", "rest", "stream", "stream", "mcp", "a2a", "a2a", "ask", "cancel", "spread")
@@ -52,6 +54,8 @@ class Clients:
         self._numbers = itertools.count(FIRST_NUMBER)
         self._under_way: set[asyncio.Task[None]] = set()
         self.begun = 0
+        self.most = 0
+        """How many may be under way at a time. May be changed while they run."""
         self.kinds: dict[str, Callable[[Call], Awaitable[str]]] = {
             "rest": self._rest,
             "stream": self._stream,
@@ -67,11 +71,11 @@ class Clients:
     async def run(self, until: float, rate: float, most: int, tasks: int | None = None) -> None:
         """Begin `rate` calls a second until `until` (monotonic), or until so many tasks were accepted, with at most
         `most` under way."""
-        due = time.monotonic()
+        due, self.most = time.monotonic(), most
         while time.monotonic() < until and (tasks is None or self.records.accepted < tasks):
             due = max(due + 1 / rate, time.monotonic() - 1)
             await lasts(max(0.0, due - time.monotonic()))
-            if len(self._under_way) < most:
+            if len(self._under_way) < self.most:
                 self._begin(self.mix[self.begun % len(self.mix)])
 
     async def drained(self, seconds: float) -> int:
@@ -116,6 +120,7 @@ class Clients:
     async def answer(self, call: Call, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
         """(status, text) of the first answer that does not ask to try again."""
         while True:
+            pause = SHORTEST_PAUSE
             try:
                 async with self.session.request(
                     method, self.url + path, json=body, headers={**call.owner.headers, **headers}, timeout=PATIENCE
@@ -123,17 +128,20 @@ class Clients:
                     text = await response.text()
                     if response.status not in EXPECTED:
                         return response.status, text
-                    self._refused(call, response, text)
+                    pause = self._refused(call, response, text)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 call.note("refused", status=type(error).__name__)
-            await lasts(0.5)
+            await lasts(pause)
 
-    def _refused(self, call: Call, response: aiohttp.ClientResponse, text: str) -> None:
+    def _refused(self, call: Call, response: aiohttp.ClientResponse, text: str) -> float:
+        """Note it; returns the seconds that the client waits."""
         said = f"{response.status} {text[:200]}"
         overloaded = response.status == 503 and "overloaded" in text
         if overloaded and "Retry-After" not in response.headers:
             call.note("wrong", status=f"without Retry-After: {said}")
         call.note("overloaded" if overloaded else "refused", status=said)
+        after = response.headers.get("Retry-After", "")
+        return min(max(float(after), SHORTEST_PAUSE), LONGEST_PAUSE) if after.isdigit() else SHORTEST_PAUSE
 
     async def until_answered(
         self, call: Call, method: str, path: str, body: Any = None, **headers: str

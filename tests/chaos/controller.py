@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from servers.proxy import TcpProxy
+from tests.chaos.clients import Clients
 from tests.chaos.network import HALF_CLOSED, SLOW, Fault, Network
-from tests.chaos.records import Records
 from tests.chaos.world import ACTORS, ClosedWorld
 from tests.faults.world import Process
 from tests.support.waiting import lasts, until
@@ -17,6 +17,10 @@ from tests.support.waiting import lasts, until
 FULL = "so much waits that calls are refused"
 FULL_WITHIN = 60.0
 """Seconds of load in which so much waits."""
+MORE_CALLERS = 400
+"""So many more calls may be under way then. Those that are would wait until the queue is empty, and none would come."""
+BROKER_STARTS_WITHIN = 300.0
+"""Seconds, on a machine that is as busy as a chaos run makes it."""
 CLOCKS = {
     "a worker's clock slow by 90 s": (-90, -90),
     "a worker's clock fast by 90 s": (90, 90),
@@ -30,10 +34,10 @@ class Controller:
     """`counts`: how often each fault was done. `failed`: those that did not come about, with the reason. `essential`:
     those that belong to every run, however short."""
 
-    def __init__(self, world: ClosedWorld, records: Records, seed: int, *, brief: bool = False) -> None:
+    def __init__(self, world: ClosedWorld, clients: Clients, seed: int, *, brief: bool = False) -> None:
         """`brief`: faults take less time, and the first ones are those that are essential."""
         self._world = world
-        self._records = records
+        self._clients = clients
         self._random = random.Random(seed)
         self._brief = brief
         self._over: Callable[[], bool] = lambda: False
@@ -102,7 +106,7 @@ class Controller:
     def undone(self) -> list[str]:
         """What did not come about, in words: faults that failed, and of a brief run those that are essential."""
         missing = [f"not done: {name}" for name in self.essential if self._brief and not self.counts[name]]
-        if self.counts[FULL] and not self._records.overloaded:
+        if self.counts[FULL] and not self._clients.records.overloaded:
             missing.append("no call was refused, whatever waited")
         return [*self.failed, *missing]
 
@@ -164,13 +168,17 @@ class Controller:
 
     async def _refused(self) -> None:
         """Until a call is refused because too much waits, and a little longer."""
-        before = self._records.overloaded
+        before = self._clients.records.overloaded
+        self._clients.most += MORE_CALLERS
 
         def refused() -> bool:
-            return self._records.overloaded > before or self._over()
+            return self._clients.records.overloaded > before or self._over()
 
-        await until(refused, FULL_WITHIN, "a call that is refused for what waits")
-        await self._hold(4)
+        try:
+            await until(refused, FULL_WITHIN, "a call that is refused for what waits")
+            await self._hold(4)
+        finally:
+            self._clients.most -= MORE_CALLERS
 
     async def _database_crashes(self) -> None:
         await asyncio.to_thread(self._world.postgres.restart)
@@ -178,4 +186,4 @@ class Controller:
     async def _broker_restarts(self) -> None:
         assert self._world.rabbit is not None
         await asyncio.to_thread(self._world.rabbit.stop)
-        await asyncio.to_thread(self._world.rabbit.start)
+        await asyncio.to_thread(self._world.rabbit.start, BROKER_STARTS_WITHIN)

@@ -16,7 +16,7 @@ from servers.rabbitmq import RabbitNode
 from servers.sqs import sqs_stand_in
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.clients import MIX
-from tests.chaos.controller import Controller
+from tests.chaos.controller import BROKER_STARTS_WITHIN, Controller
 from tests.chaos.holdings import Holdings, holdings, leaks, level
 from tests.chaos.logs import unhandled
 from tests.chaos.others import Others
@@ -34,8 +34,8 @@ REST = 300.0
 LET_GO_WITHIN = 90.0
 """Seconds in which processes let go of what they needed."""
 KINDS = (*MIX, *MIX, "mcp-stream", "a2a-stream")
-SECONDS_WAITING, FEWEST_WAITING = 4.0, 60
-"""Calls are refused when as many messages wait for an actor as are called in so many seconds, and at least so many."""
+MOST_WAITING, MOST_WAITING_BRIEFLY = 150, 60
+"""Messages that may wait for an actor, and in a brief run; beyond them calls are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ async def run(plan: Plan) -> Outcome:
         path = plan.folder / "clients.jsonl"
         records = Records(path)
         before = await level(world)
-        controller = Controller(world, records, plan.seed, brief=plan.brief)
         clients = Others(world.api.url, records, callers)
+        controller = Controller(world, clients, plan.seed, brief=plan.brief)
         clients.mix = KINDS
         try:
             until = time.monotonic() + plan.seconds
@@ -102,7 +102,7 @@ async def _deployed(plan: Plan, callers: Sequence[Owner]) -> AsyncIterator[Close
         stack.callback(pair.close)
         pair.start()
         rabbit, queues = _queues(plan.transport, stack)
-        most = max(FEWEST_WAITING, round(plan.rate * SECONDS_WAITING))
+        most = MOST_WAITING_BRIEFLY if plan.brief else MOST_WAITING
         world = ClosedWorld(
             plan.folder, pair.primary, rabbit, queues=queues, pair=pair, owners=callers, most_waiting=most
         )
@@ -122,7 +122,7 @@ def _queues(transport: str, stack: contextlib.ExitStack) -> tuple[RabbitNode | N
         case "rabbitmq":
             rabbit = RabbitNode()
             stack.callback(rabbit.close)
-            rabbit.start()
+            rabbit.start(BROKER_STARTS_WITHIN)
             return rabbit, stack.enter_context(virtual_host(rabbit))
         case "sqs":
             server = sqs_stand_in()

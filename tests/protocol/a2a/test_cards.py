@@ -56,6 +56,12 @@ async def test_whoever_names_the_version_gets_the_pure_card(gateway: Gateway) ->
     assert pure["supportedInterfaces"][1]["url"] == f"{gateway.url}/a2a"
 
 
+@pytest.mark.parametrize("path", ["/a2a/", "/a2a/echo"])
+async def test_where_messages_are_posted_nothing_is_read(gateway: Gateway, path: str) -> None:
+    status, _ = await gateway.get(path)
+    assert status == 405
+
+
 async def test_a_card_is_validated_by_its_tag_and_changes_with_the_registry(gateway: Gateway) -> None:
     """8.6.1: cards 'SHOULD include an ETag response header' and 'SHOULD include a Cache-Control response header'; a
     client that has the card gets 304."""
