@@ -56,6 +56,8 @@ class Clients:
         self.begun = 0
         self.most = 0
         """How many may be under way at a time. May be changed while they run."""
+        self.until = 0.0
+        """When the last one is begun (monotonic). May be changed while they run."""
         self.kinds: dict[str, Callable[[Call], Awaitable[str]]] = {
             "rest": self._rest,
             "stream": self._stream,
@@ -71,8 +73,8 @@ class Clients:
     async def run(self, until: float, rate: float, most: int, tasks: int | None = None) -> None:
         """Begin `rate` calls a second until `until` (monotonic), or until so many tasks were accepted, with at most
         `most` under way."""
-        due, self.most = time.monotonic(), most
-        while time.monotonic() < until and (tasks is None or self.records.accepted < tasks):
+        due, self.most, self.until = time.monotonic(), most, until
+        while time.monotonic() < self.until and (tasks is None or self.records.accepted < tasks):
             due = max(due + 1 / rate, time.monotonic() - 1)
             await lasts(max(0.0, due - time.monotonic()))
             if len(self._under_way) < self.most:

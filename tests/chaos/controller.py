@@ -87,10 +87,11 @@ class Controller:
         self.essential += CLOCKS
 
     async def run(self, until: float, pause: float, ended: Callable[[], bool]) -> None:
-        """One fault after the other, each kind once before any comes again, until `until` (monotonic) or `ended`."""
+        """One fault after the other, each kind once before any comes again, until `until` (monotonic) or `ended`. A
+        brief run lasts until what is essential was done, however slow the machine is."""
         names = self._shuffled(self.essential) if self._brief else []
         names += [name for name in self._shuffled(self.faults) if name not in names]
-        self._over = lambda: time.monotonic() >= until or ended()
+        self._over = lambda: ended() or (time.monotonic() >= until and not (self._brief and self._essential_left()))
         while True:
             for name in names:
                 if self._over():
@@ -105,10 +106,13 @@ class Controller:
 
     def undone(self) -> list[str]:
         """What did not come about, in words: faults that failed, and of a brief run those that are essential."""
-        missing = [f"not done: {name}" for name in self.essential if self._brief and not self.counts[name]]
+        missing = [f"not done: {name}" for name in self._essential_left() if self._brief]
         if self.counts[FULL] and not self._clients.records.overloaded:
             missing.append("no call was refused, whatever waited")
         return [*self.failed, *missing]
+
+    def _essential_left(self) -> list[str]:
+        return [name for name in self.essential if not self.counts[name]]
 
     def _shuffled(self, names: "Sequence[str] | dict[str, Fault]") -> list[str]:
         return self._random.sample(list(names), len(names))

@@ -29,6 +29,10 @@ from tests.support.waiting import lasts
 
 MOST_UNDER_WAY = 400
 TOLD_AFTER = 30.0
+CALM = 10.0
+"""Seconds of load after the last fault."""
+MORE_TIME = 120.0
+"""Seconds that a brief run may take longer on a slow machine."""
 REST = 300.0
 """Seconds in which everything comes to rest after the last fault."""
 LET_GO_WITHIN = 90.0
@@ -77,8 +81,10 @@ async def run(plan: Plan) -> Outcome:
         try:
             until = time.monotonic() + plan.seconds
             async with asyncio.TaskGroup() as both:
-                calling = both.create_task(clients.run(until, plan.rate, MOST_UNDER_WAY, plan.tasks))
-                both.create_task(controller.run(until - 10, plan.pause, calling.done))
+                last = until + (MORE_TIME if plan.brief else 0)
+                calling = both.create_task(clients.run(last, plan.rate, MOST_UNDER_WAY, plan.tasks))
+                await controller.run(until - CALM, plan.pause, calling.done)
+                clients.until = max(until, time.monotonic())
             unfinished = await clients.drained(REST)
             left = await _left_at_rest(world.direct_url)
         finally:
