@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.conformance.cutting import Cutting
 from tests.conformance.served import Served
 from tests.conformance.tools import Finished, Node, run
 from tests.support.waiting import until
@@ -106,6 +107,55 @@ async def test_a_task_that_asks_is_awaited_until_somebody_answers(
     assert done.status == FINE, done.stderr
     assert "User response: " in done.stdout
     assert "ann@example.com" in done.stdout
+
+
+@pytest.mark.parametrize("way", ["2025-11-25"])
+async def test_an_inspector_in_a_session_goes_on_after_its_call_was_cut(
+    served: Served, node: Node, tmp_path: Path, way: str, mark: str
+) -> None:
+    front, process = await cut_off(served, node, tmp_path, way, mark, "slow_compute")
+    done, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, f"Computed {mark} in 3 s" in done.decode()) == (FINE, True)
+    assert front.resumptions == 1
+    assert [status for _, status in await served.tasks(mark)] == ["succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("way", "tool", "ended"), [("HTTP+SSE", "slow_compute", "succeeded"), ("2026-07-28", "slow_answer", "canceled")]
+)
+async def test_an_inspector_loses_a_call_that_is_cut_and_its_task_ends_as_the_revision_has_it(
+    served: Served, node: Node, tmp_path: Path, way: str, tool: str, ended: str, mark: str
+) -> None:
+    """With HTTP+SSE a call goes on as a task. In the newest revision its connection cancels it, unless the client had
+    a task by then."""
+    _, process = await cut_off(served, node, tmp_path, way, mark, tool)
+    try:
+        assert await served.ended_as(mark) == ended
+        assert len(await served.tasks(mark)) == 1
+    finally:
+        # It may wait for as long as its own timer, for an answer that does not come.
+        if process.returncode is None:
+            process.kill()
+        printed, _ = await process.communicate()
+    assert f"Computed {mark}" not in printed.decode()
+
+
+async def cut_off(
+    served: Served, node: Node, folder: Path, way: str, mark: str, tool: str
+) -> tuple[Cutting, asyncio.subprocess.Process]:
+    """An inspector whose connections end in the middle of its call, and the front that has ended them."""
+    front, url = served.cutting()
+    inspector = Inspector(url, node, folder, way)
+    options = ["tools/call", "--tool-name", tool, "--tool-arg", "seconds=3", f"label={mark}"]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *inspector.command, *options, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+    )
+    await served.task_that_is("running", mark)
+    await until(lambda: front.begun, what="the stream of the call")
+    front.cut()
+    await until(lambda: front.cuts, what="the cut")
+    return front, process
 
 
 @pytest.mark.parametrize("way", WAYS)
