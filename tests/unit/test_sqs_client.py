@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from asya_transports.port import TransportUnavailable
-from asya_transports.sqs.client import SqsClient
+from asya_transports.sqs.client import REPEATABLE, SqsClient
 from asya_transports.sqs.settings import SqsSettings
 from tests.support.waiting import until
 
@@ -66,3 +68,42 @@ async def test_a_hundred_long_polls_leave_a_connection_for_everything_else(
         task.cancel()
     await asyncio.gather(*polls, other, return_exceptions=True)
     await client.close()
+
+
+ONCE = ("receive_message", "send_message_batch")
+"""What came twice: messages that nobody gets, and messages that everybody gets twice."""
+
+
+class Closing:
+    """A driver whose connection is closed under the first request."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __getattr__(self, operation: str) -> Any:
+        async def ask(**_: Any) -> dict[str, Any]:
+            self.asked.append(operation)
+            if len(self.asked) == 1:
+                raise ConnectionClosedError(endpoint_url="http://sqs")
+            return {}
+
+        return ask
+
+
+@pytest.mark.parametrize("operation", [*sorted(REPEATABLE), *ONCE])
+async def test_a_request_whose_connection_was_closed_is_repeated_once_if_it_may_arrive_twice(
+    operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Closing()
+
+    async def opened(_: object) -> Closing:
+        return driver
+
+    monkeypatch.setattr(SqsClient, "_opened", opened)
+    client = SqsClient(SqsSettings())
+    if operation in ONCE:
+        with pytest.raises(TransportUnavailable, match="Connection was closed"):
+            await client.call(operation)
+    else:
+        await client.call(operation)
+    assert driver.asked == [operation] * (1 if operation in ONCE else 2)

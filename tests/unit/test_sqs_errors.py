@@ -14,6 +14,7 @@ from asya_transports.port import (
     Forbidden,
     LeaseLost,
     MessageRefused,
+    MessageTooLarge,
     OutboundMessage,
     Queue,
     TransportUnavailable,
@@ -115,6 +116,30 @@ async def test_one_message_that_makes_sqs_refuse_a_request_is_found_by_sending_e
     assert [type(answer) for answer in answers] == [type(None), MessageRefused]
 
 
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (
+            "InvalidParameterValue",
+            "Reason: Message must be shorter than 262144 bytes.",
+        ),
+        ("InvalidParameterValue", "MessageTooLong"),
+        ("BatchRequestTooLong", "Batch requests cannot be longer than 262144 bytes."),
+        ("AWS.SimpleQueueService.BatchRequestTooLong", "Batch requests cannot be longer than 262144 bytes."),
+    ],
+)
+async def test_a_message_that_a_region_with_a_lower_limit_refuses_is_too_large(
+    transport: SqsTransport, stubber: AioStubber, code: str, text: str
+) -> None:
+    """Its task fails with `envelope_too_large`; the other message of the request arrives."""
+    stubber.add_client_error("send_message_batch", code, text, 400)
+    stubber.add_client_error("send_message_batch", code, text, 400)
+    stubber.add_response("send_message_batch", {"Successful": [taken(0)], "Failed": []})
+    answers = await transport.publish([OutboundMessage("worker", b"{}")] * 2)
+    assert [type(answer) for answer in answers] == [MessageTooLarge, type(None)]
+    assert text in str(answers[0])
+
+
 async def test_a_queue_that_vanished_is_unroutable_and_asked_for_again(
     transport: SqsTransport, stubber: AioStubber
 ) -> None:
@@ -151,6 +176,22 @@ async def test_a_queue_is_created_with_its_dead_letters_and_the_longest_retentio
     transport = SqsTransport(SETTINGS, "n")
     await transport.declare(Queue("worker"))
     assert await transport.address("worker") == URL
+    stubber.assert_no_pending_responses()
+
+
+async def test_a_queue_of_an_actor_with_another_sidecar_is_as_that_sidecar_expects(stubber: AioStubber) -> None:
+    arn = "arn:aws:sqs:us-east-1:123456789012:asya-n-dlq"
+    stubber.add_client_error("get_queue_url", "QueueDoesNotExist", "none", 400)
+    stubber.add_response("get_queue_url", {"QueueUrl": DEAD_LETTERS})
+    stubber.add_response("get_queue_attributes", {"Attributes": {"QueueArn": arn}})
+    attributes = {
+        "MessageRetentionPeriod": "1209600",
+        "VisibilityTimeout": "30",
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"}),
+        "ReceiveMessageWaitTimeSeconds": "20",
+    }
+    stubber.add_response("create_queue", {"QueueUrl": URL}, {"QueueName": "asya-n-worker", "Attributes": attributes})
+    await SqsTransport(SETTINGS, "n").declare(Queue("worker", foreign=True))
     stubber.assert_no_pending_responses()
 
 
