@@ -10,6 +10,7 @@ import pytest
 from botocore.parsers import ResponseParserError
 
 from asya_transports.port import LeaseLost, Prefetch, TransportUnavailable
+from asya_transports.sqs import attributes
 from asya_transports.sqs import receiver as sqs_receiver
 from asya_transports.sqs.client import SqsClient
 from asya_transports.sqs.delivery import SqsDelivery
@@ -230,6 +231,38 @@ async def test_a_poll_under_way_is_not_cut_off_by_a_stop_and_what_it_brings_goes
     assert driver.calls == [("send", "late", "0"), ("delete", "receipt-late", "")]
     assert len(driver.asked) == 1
     assert transport.leaves_within > driver.asked[0]["WaitTimeSeconds"]
+
+
+async def test_a_message_whose_lease_ended_before_its_turn_is_left_to_its_new_holder(
+    driver: Driver, transport: SqsTransport
+) -> None:
+    driver.polls = [brought("first", "expired"), brought("next")]
+    async with transport.receive("worker", prefetch=2) as stream:
+        first = await anext(stream)
+        for lease in transport._keeper._leases:
+            if lease.receipt == "receipt-expired":
+                lease.lost = True
+        async with asyncio.timeout(5):
+            second = await anext(stream)
+        assert (first.body, second.body) == (b"first", b"next")
+        await first.ack()
+        await second.ack()
+    assert driver.calls == [("delete", "receipt-first", ""), ("delete", "receipt-next", "")]
+
+
+async def test_a_message_that_was_delivered_too_often_by_our_own_count_reaches_no_handler(
+    driver: Driver, transport: SqsTransport
+) -> None:
+    """A copy carries the count of before, which the redrive policy of the queue does not know."""
+    [often] = brought("often")
+    often["MessageAttributes"] = attributes.written({attributes.DELIVERIES: 5})
+    driver.polls = [[often], brought("next")]
+    async with transport.receive("worker") as stream:
+        async with asyncio.timeout(5):
+            delivery = await anext(stream)
+        assert delivery.body == b"next"
+        await delivery.ack()
+    assert driver.calls[:2] == [("send", "often", "6"), ("delete", "receipt-often", "")]
 
 
 async def test_polls_of_a_service_that_is_slow_are_given_more_time_until_one_is_answered(
