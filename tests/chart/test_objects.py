@@ -237,6 +237,7 @@ def test_what_is_shared_can_be_given_to_either_release(tmp_path: Path) -> None:
         "crew": {"enabled": True},
         "crds": {"create": True},
         "networkPolicies": {"create": True},
+        "serviceAccounts": {"create": True},
     }
     none = {name: dict.fromkeys(each, False) for name, each in shared.items()}
     everything = set(by_key(rendered({"mode": "api", **shared}, tmp_path)))
@@ -248,6 +249,24 @@ def test_what_is_shared_can_be_given_to_either_release(tmp_path: Path) -> None:
         ("Service", "asya-gateway-mesh"),
     }
     assert everything & mesh == set()
+
+
+@pytest.mark.parametrize("name", ["aws", "gcp"])
+@pytest.mark.parametrize("without", [{}, {"crew": {"enabled": False}}, {"operator": {"enabled": False}}])
+def test_every_program_on_a_cloud_has_its_service_account_of_one_release(
+    name: str, without: Object, tmp_path: Path
+) -> None:
+    """Also where another installation has the crew or the operator."""
+    values = {**OVERLAY_VALUES[name], **without}
+    halves = [by_key(rendered({"mode": mode, **values}, tmp_path)) for mode in ("api", "mesh")]
+    assert set(halves[0]) & set(halves[1]) == set()
+    pods = [
+        each["spec"]["template"]["spec"] for half in halves for each in half.values() if each["kind"] == "Deployment"
+    ]
+    run_as = {pod["serviceAccountName"] for pod in pods} | {"asya-actors"}
+    found = {key: each for half in halves for key, each in half.items() if key[0] == "ServiceAccount"}
+    assert {name for _, name in found} == run_as
+    assert all(each["metadata"]["annotations"] for each in found.values())
 
 
 def test_the_seeds_values_reach_the_database_without_a_password_in_the_dsn(tmp_path: Path) -> None:
