@@ -15,6 +15,8 @@ from tests.faults.world import Process
 from tests.support.waiting import lasts, until
 
 FULL = "so much waits that calls are refused"
+GAVE_UP = "error: Unavailable: the database is not available"
+"""The last words of a gateway that did not reach the database within a minute of its start."""
 FULL_WITHIN = 60.0
 """Seconds of load in which so much waits."""
 MORE_CALLERS = 400
@@ -101,8 +103,18 @@ class Controller:
                     self.counts[name] += 1
                 except AssertionError as failure:
                     self.failed.append(f"{name}: {failure}")
+                self._begin_again()
                 await lasts(self._random.uniform(0.5, 1.5) * pause)
             names = self._shuffled(self.faults)
+
+    def _begin_again(self) -> None:
+        """Start what waited in vain for the database and ended, as Kubernetes does. Whatever else has ended stays so,
+        and is a problem."""
+        for process in self._world.processes.values():
+            ended = process.running is not None and process.running.poll() is not None
+            if ended and GAVE_UP in process.log.read_text(errors="replace")[-1000:]:
+                process.start()
+                self.counts["a start that gave up waiting for the database"] += 1
 
     def undone(self) -> list[str]:
         """What did not come about, in words: faults that failed, and of a brief run those that are essential."""

@@ -16,8 +16,9 @@ from tests.support.waiting import until
 
 POOL = 10
 """Connections to the database that a process may have more: a pool keeps what it needed for minutes."""
-QUEUES = 1
-"""Connections to the queue system that it may have more: the one for publishing is opened when it is first needed."""
+QUEUES = 2
+"""Connections to the queue system that it may have more: the one for publishing is opened when it is first needed, and
+on a slow machine the one for receiving may come late."""
 CONNECTIONS = 4
 """Other connections that it may have more: of those that it uses again, some are open at a time."""
 FILES = 4

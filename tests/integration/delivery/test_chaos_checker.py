@@ -232,7 +232,7 @@ def test_processes_that_hold_what_they_held_leak_nothing() -> None:
     ("after", "told"),
     [
         (replace(AT_REST, to_database=3 + POOL + 1), "has 14 connections to the database, 3 before the run"),
-        (replace(AT_REST, to_queues=4), "has 4 connections to the queue system, 2 before the run"),
+        (replace(AT_REST, to_queues=5), "has 5 connections to the queue system, 2 before the run"),
         (replace(AT_REST, other_connections=6), "has 6 other connections, 1 before the run"),
         (replace(AT_REST, files=9 + FILES + 1), "has 14 open files, 9 before the run"),
         (
