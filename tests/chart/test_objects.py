@@ -286,6 +286,16 @@ def test_the_seeds_values_reach_the_database_without_a_password_in_the_dsn(tmp_p
     assert found["ConfigMap", "asya-settings"]["data"]["ASYA_SQS_REGION"] == "us-east-1"
 
 
+def test_names_with_blanks_and_signs_reach_the_database_as_they_are(tmp_path: Path) -> None:
+    """In a path a plus is a plus (RFC 3986, 3.3), and no blank as in a form."""
+    config = {"postgresHost": "h", "postgresUsername": "a b@c", "postgresDatabase": "a+b c/d"}
+    container = by_key(rendered({"mode": "api", "config": config}, tmp_path))["Deployment", "asya-gateway-api"]["spec"][
+        "template"
+    ]["spec"]["containers"][0]
+    [url] = [each["value"] for each in container["env"] if each["name"] == "ASYA_DATABASE_URL"]
+    assert url == "postgresql://a%20b%40c@h:5432/a%2Bb%20c%2Fd"
+
+
 def test_flows_and_crds_outlive_a_release_and_flows_have_no_data(tmp_path: Path) -> None:
     every = [*rendered({"mode": "api"}, tmp_path), *rendered({"mode": "mesh"}, tmp_path)]
     kept = {key_of(each) for each in every if "helm.sh/resource-policy" in each["metadata"].get("annotations", {})}

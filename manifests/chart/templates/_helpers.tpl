@@ -45,7 +45,7 @@ imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- define "asya.databaseEnv" -}}
 {{- if .Values.config.postgresHost }}
 - name: ASYA_DATABASE_URL
-  value: {{ printf "postgresql://%s@%s:%d/%s%s" (urlquery .Values.config.postgresUsername) .Values.config.postgresHost (int .Values.config.postgresPort) (urlquery .Values.config.postgresDatabase) (ternary "" (printf "?sslmode=%s" .Values.config.postgresSslMode) (empty .Values.config.postgresSslMode)) | quote }}
+  value: {{ printf "postgresql://%s@%s:%d/%s%s" (urlquery .Values.config.postgresUsername | replace "+" "%20") .Values.config.postgresHost (int .Values.config.postgresPort) (urlquery .Values.config.postgresDatabase | replace "+" "%20") (ternary "" (printf "?sslmode=%s" .Values.config.postgresSslMode) (empty .Values.config.postgresSslMode)) | quote }}
 {{- with .Values.config.postgresPasswordSecretRef.name }}
 - {name: PGPASSWORD, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.config.postgresPasswordSecretRef.key | quote }}}}}
 {{- end }}
