@@ -25,6 +25,7 @@ from asya_transports.rabbitmq.delivery import RabbitDelivery
 from asya_transports.rabbitmq.frames import Publication
 from asya_transports.rabbitmq.headers import DELAY_LEFT
 from asya_transports.rabbitmq.publisher import Publisher
+from asya_transports.rabbitmq.reopening import Reopening
 from asya_transports.rabbitmq.topology import Topology
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class RabbitReceiver:
         self._adjusting: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._raise_at = 0.0
+        self._reopening = Reopening()
         self._unseen: deque[RabbitDelivery] = deque()
         self._passing: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -100,7 +102,9 @@ class RabbitReceiver:
                 self._news.clear()
                 if self._channel is None or self._channel.is_closed:
                     try:
+                        await asyncio.sleep(self._reopening.pause())
                         await self._open()
+                        self._reopening.opened()
                         pause = FIRST_PAUSE
                     except Unroutable as error:
                         logger.warning("receiving from %s: %s", self._queue, error)
