@@ -38,6 +38,7 @@ GROUPS = {
         "contract/test_limits.py",
         "contract/test_rabbitmq_topology.py",
         "contract/test_rabbitmq_properties.py",
+        "contract/test_rabbitmq_surplus.py",
         "contract/test_rabbitmq_tls.py",
         "contract/test_autoscaling.py",
         "integration/delivery/test_dispatcher.py",

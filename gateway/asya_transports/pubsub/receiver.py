@@ -286,7 +286,7 @@ class PubSubReceiver:
         self._prefetch.on_change(lambda: None)
         if self._returning is not None:
             self._returning.cancel()
-        await self._poll_ends(0)
+        await self._poll_ends(self._stop_by - time.monotonic())
         await self._in_time(self._return_unseen(), LEAVE_WITHIN)
 
     async def _poll_ends(self, seconds: float) -> None:
