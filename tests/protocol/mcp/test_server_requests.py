@@ -9,8 +9,9 @@ import pytest
 
 from asya_gateway.domain import page_room
 from asya_gateway.domain.page_room import PageRoom
-from asya_gateway.domain.sessions.ports import ServerRequest
+from asya_gateway.domain.sessions.ports import OpenCall, ServerRequest
 from asya_gateway.protocols.http.keys import STREAMS
+from asya_gateway.protocols.mcp.sessions.call import SessionCall
 from asya_gateway.protocols.mcp.sessions.identification import SESSIONS
 from tests.support.gateway import Gateway
 from tests.support.inputs import CONSENT_AT, FOLDERS, LISTED, NAME, SAMPLED, SUMMARY, pause_body
@@ -369,6 +370,27 @@ async def test_a_call_goes_on_at_another_replica_without_a_gap_or_a_repetition(p
         "first: completed",
     ]
     assert (seen[-1]["id"], seen[-1]["result"]["structuredContent"]) == (9, {"n": 1})
+
+
+async def test_a_stream_that_goes_on_elsewhere_before_it_is_open_ends_at_once(
+    pair: list[Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transports, "Listening for Messages from the Server": "The server MUST either return Content-Type:
+    text/event-stream in response to this HTTP GET, or else return HTTP 405 Method Not Allowed"."""
+    client, actor = await connect(*pair), Actor(pair[0])
+    async with client.call("anything", at=pair[0], token="t") as stream:
+        await actor.take()
+        await stream.next()
+        last = stream.last_id
+    adopt = SessionCall.adopt
+
+    def adopted_by_two(call: SessionCall, row: OpenCall) -> None:
+        adopt(call, row)
+        call.resumed(call.request, "another holder")
+
+    monkeypatch.setattr(SessionCall, "adopt", adopted_by_two)
+    async with client.listen(pair[1], last=last) as stream:
+        assert [event async for event in events(stream) if event.data is not None] == []
 
 
 async def test_a_client_that_comes_back_late_gets_the_result(pair: list[Gateway]) -> None:

@@ -136,7 +136,8 @@ REQUIREMENTS = (
         tests=tests_of(
             STANDING_STREAMS, "test_changes_of_lists_are_told", "test_a_stream_without_the_right_accept_header_is_406"
         )
-        + tests_of(STATELESS_REFUSALS, "test_other_methods_are_405"),
+        + tests_of(STATELESS_REFUSALS, "test_other_methods_are_405")
+        + tests_of(SERVER_REQUESTS, "test_a_stream_that_goes_on_elsewhere_before_it_is_open_ends_at_once"),
     ),
     Requirement(
         "2025-11-25/basic/transports#listening-for-messages-from-the-server",

@@ -10,6 +10,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from asya_gateway.domain.task import JsonText
+from asya_gateway.protocols.http.answers import NO_STORE
 from asya_gateway.protocols.http.holding import HeldRequest, Message, Result, Settle
 from asya_gateway.protocols.http.keys import READINESS, SETTINGS, STREAMS
 from asya_gateway.protocols.http.sse import EventStream, event_bytes
@@ -18,6 +19,7 @@ from asya_gateway.protocols.mcp.versions import Revision
 
 RETRY_MS = 1000
 """After how many milliseconds a client comes back whose stream was closed."""
+OVER = b": the call was canceled, or its stream goes on elsewhere\n\n"
 OPEN_AFTER = 0.1
 """Seconds after which a call has a stream. One that is answered before needs none, and no row in the database."""
 
@@ -56,10 +58,10 @@ class SessionStream:
         """Whether the call was over before its stream was open."""
 
     async def __aenter__(self) -> Self:
+        if self._call.over:
+            raise _Over
         self._call.leaving, self._call.streaming = self._leave, True
         self._timer = self._loop.call_later(OPEN_AFTER, self._open_in_time)
-        if self._call.over:
-            self._leave(b"")
         return self
 
     async def __aexit__(self, *raised: Any) -> bool:
@@ -94,6 +96,15 @@ class SessionStream:
         if self._timed is not None:
             await asyncio.wait([self._timed])
         return self.opened is not None
+
+    @property
+    def unopened(self) -> web.Response:
+        """The answer to a request that was over before its stream was open: a GET gets a stream that ends at once
+        (2025-11-25, transports, "Listening for Messages from the Server": "The server MUST either return Content-Type:
+        text/event-stream in response to this HTTP GET, or else return HTTP 405")."""
+        if self._http.method == "GET":
+            return web.Response(headers={**NO_STORE, "Content-Type": "text/event-stream"}, body=OVER)
+        return web.Response(status=HTTPStatus.ACCEPTED)
 
     def answered(self) -> None:
         """The answer was sent. Its row is kept for a while, in case that it did not arrive."""
@@ -152,8 +163,8 @@ async def stream_call(
     text: Callable[[Message], JsonText],
     document: Callable[[Message], web.StreamResponse],
 ) -> web.StreamResponse:
-    """The notifications of a request in a session and its answer, or the answer alone if it came at once; 202 if the
-    call was canceled before that, a stream without an answer if it was canceled later or goes on elsewhere.
+    """The notifications of a request in a session and its answer, or the answer alone if it came at once; `unopened` if
+    the call was canceled before that, a stream without an answer if it was canceled later or goes on elsewhere.
 
     Raises ConnectionError if the client left before the stream was open.
     """
@@ -168,12 +179,13 @@ async def stream_call(
             await stream.opened.send(text(message), event="message")
             stream.answered()
     except _Over:
-        return web.Response(status=HTTPStatus.ACCEPTED)
+        return stream.unopened
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if not stream.left or task is None or task.uncancel() > 0:
             raise
-        return web.Response(status=HTTPStatus.ACCEPTED)
+        # It may have been opened after it was left and before its handler heard of that.
+        return stream.unopened if stream.opened is None else stream.opened.response
     finally:
         if not settled:
             held.abandon()
