@@ -9,10 +9,9 @@ import pytest
 from asya_transports.port import OutboundMessage, Queue
 from asya_transports.rabbitmq import frames
 from asya_transports.rabbitmq.address import Address
-from asya_transports.rabbitmq.settings import RabbitSettings
 from asya_transports.rabbitmq.transport import RabbitTransport
 from asya_transports.rabbitmq.wire import Wire
-from tests.contract.transport_harness import next_of
+from tests.contract.transport_harness import next_of, rabbitmq_worker
 from tests.support.waiting import until
 
 
@@ -57,10 +56,8 @@ HEADERS = {
 
 @pytest.fixture
 async def transport(rabbitmq_vhost_url: str) -> AsyncIterator[RabbitTransport]:
-    transport = RabbitTransport(RabbitSettings(rabbitmq_vhost_url), "ns")
-    await transport.declare(Queue("worker"))
-    yield transport
-    await transport.close()
+    async with rabbitmq_worker(rabbitmq_vhost_url) as transport:
+        yield transport
 
 
 async def publish_raw(url: str, queue: str, *messages: tuple[bytes, bytes]) -> None:

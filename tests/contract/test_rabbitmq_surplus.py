@@ -5,10 +5,9 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from asya_transports.port import OutboundMessage, Prefetch, Queue, TransportUnavailable
-from asya_transports.rabbitmq.settings import RabbitSettings
+from asya_transports.port import OutboundMessage, Prefetch, TransportUnavailable
 from asya_transports.rabbitmq.transport import RabbitTransport
-from tests.contract.transport_harness import next_of
+from tests.contract.transport_harness import next_of, rabbitmq_worker
 from tests.support.waiting import until
 
 MESSAGES = 8
@@ -16,10 +15,8 @@ MESSAGES = 8
 
 @pytest.fixture
 async def transport(rabbitmq_vhost_url: str) -> AsyncIterator[RabbitTransport]:
-    transport = RabbitTransport(RabbitSettings(rabbitmq_vhost_url), "ns")
-    await transport.declare(Queue("worker"))
-    yield transport
-    await transport.close()
+    async with rabbitmq_worker(rabbitmq_vhost_url) as transport:
+        yield transport
 
 
 async def test_what_cannot_be_given_back_is_worked_on_by_the_same_consumer(

@@ -15,6 +15,8 @@ from asya_transports.description import QueueLimits, TransportSettings
 from asya_transports.known import describe
 from asya_transports.opening import open_transport
 from asya_transports.port import Delivery, OutboundMessage, Queue, Transport
+from asya_transports.rabbitmq.settings import RabbitSettings
+from asya_transports.rabbitmq.transport import RabbitTransport
 from servers.proxy import TcpProxy
 from tests.support.waiting import until
 
@@ -155,3 +157,12 @@ async def eventually_empty(transport: Transport, actor: str = "worker") -> None:
         return await transport.depth(actor) == 0
 
     await until(empty, WITHIN, "an empty queue")
+
+
+@contextlib.asynccontextmanager
+async def rabbitmq_worker(vhost_url: str) -> AsyncIterator[RabbitTransport]:
+    """A transport on this virtual host that has declared the queue of `worker`."""
+    transport = RabbitTransport(RabbitSettings(vhost_url), "ns")
+    await transport.declare(Queue("worker"))
+    yield transport
+    await transport.close()

@@ -11,14 +11,13 @@ import aiohttp
 import pytest
 
 from servers.postgres import PostgresServer
-from tests.faults.world import FLOWS, World, over_postgres
+from tests.faults.world import CONFIRM, FLOWS, World, over_postgres
 from tests.support.gateway import Event, Reader
 from tests.support.mcp import TASKS_DECLARED, stateless_body, stateless_headers
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
-SURE = "{type: object, properties: {sure: {type: boolean}}, required: [sure]}"
 FORMS: dict[str, Any] = {"elicitation": {"form": {}}}
 
 
@@ -26,14 +25,7 @@ class AskingWorld(World):
     """With a flow that asks while it runs, and one that asks before it starts."""
 
     flows = f"""{FLOWS}
-  - {{name: ask, entrypoint: asking, routeNext: [first, second], timeout: 10m, mcp: {{}}}}
-  - name: confirm
-    entrypoint: first
-    routeNext: [second]
-    mcp:
-      input:
-        - go: {{elicitation: {{message: "Sure?", requestedSchema: {SURE}}}}}
-"""
+  - {{name: ask, entrypoint: asking, routeNext: [first, second], timeout: 10m, mcp: {{}}}}{CONFIRM}"""
     workers = ("first", "second", "asking")
 
 

@@ -12,27 +12,18 @@ import pytest
 
 from servers.postgres import PostgresServer
 from tests.faults.replicas import replicas_of
-from tests.faults.world import FLOWS, World, over_postgres
+from tests.faults.world import CONFIRM, FLOWS, World, over_postgres
 from tests.support.mcp import message
 from tests.support.mcp_sessions import Stream, connect, open_sse
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
-SURE = "{type: object, properties: {sure: {type: boolean}}, required: [sure]}"
-
 
 class AskingWorld(World):
     """With a flow that asks before it starts."""
 
-    flows = f"""{FLOWS}
-  - name: confirm
-    entrypoint: first
-    routeNext: [second]
-    mcp:
-      input:
-        - go: {{elicitation: {{message: "Sure?", requestedSchema: {SURE}}}}}
-"""
+    flows = FLOWS + CONFIRM
 
 
 @pytest.fixture

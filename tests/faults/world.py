@@ -37,6 +37,19 @@ flows:
   - {name: block, entrypoint: blocking, timeout: 10m, mcp: {}}
 """
 
+CONFIRM = """
+  - name: confirm
+    entrypoint: first
+    routeNext: [second]
+    mcp:
+      input:
+        - go:
+            elicitation:
+              message: "Sure?"
+              requestedSchema: {type: object, properties: {sure: {type: boolean}}, required: [sure]}
+"""
+"""A flow that asks before it starts, for the end of FLOWS."""
+
 
 PROGRAM = [sys.executable, "-m", "asya_cli"]
 

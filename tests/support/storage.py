@@ -1,7 +1,8 @@
 """A Storage for tests, with helpers."""
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -181,3 +182,14 @@ def answer_to(task_id: str, key: int = 1, pause_id: str = "p1", **changes: Any) 
         "value": "{}",
     }
     return Answer(**(values | changes))
+
+
+@asynccontextmanager
+async def started_storage(url: str, **options: Any) -> AsyncIterator[Running]:
+    """A storage made with these options, whose loops run during the block."""
+    made = make_storage(url, **options)
+    await made.storage.start()
+    try:
+        yield made
+    finally:
+        await made.storage.stop()

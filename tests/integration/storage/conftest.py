@@ -6,7 +6,7 @@ import pytest
 
 from asya_gateway.storage.channels import open_pages
 from asya_gateway.storage.tasks import store
-from tests.support.storage import Running, make_storage
+from tests.support.storage import Running, make_storage, started_storage
 
 
 @pytest.fixture
@@ -23,10 +23,8 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def running(database_url: str) -> AsyncIterator[Running]:
-    made = make_storage(database_url)
-    await made.storage.start()
-    yield made
-    await made.storage.stop()
+    async with started_storage(database_url) as made:
+        yield made
 
 
 @pytest.fixture
@@ -42,10 +40,8 @@ async def still(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 @pytest.fixture
 async def embedded(database_url: str) -> AsyncIterator[Running]:
     """A storage whose queues are in its database."""
-    made = make_storage(database_url, namespace="default")
-    await made.storage.start()
-    yield made
-    await made.storage.stop()
+    async with started_storage(database_url, namespace="default") as made:
+        yield made
 
 
 @pytest.fixture

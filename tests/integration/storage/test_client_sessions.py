@@ -22,18 +22,14 @@ from asya_gateway.storage.sessions import rows as rows_of_sessions
 from asya_gateway.storage.sessions import tasks as session_tasks
 from asya_gateway.storage.sessions.store import PostgresSessionParts
 from asya_gateway.storage.tasks.reading import WEIGHT
-from tests.support.storage import Running, make_storage, succeeded
+from tests.support.storage import Running, make_storage, started_storage, succeeded
 from tests.support.waiting import rounds
 
 
 @pytest.fixture
 async def stored(database_url: str) -> AsyncIterator[Running]:
-    made = make_storage(database_url)
-    await made.storage.start()
-    try:
+    async with started_storage(database_url) as made:
         yield made
-    finally:
-        await made.storage.stop()
 
 
 def new(owner: str = "key:a", source: str = "", **changes: object) -> NewSession:

@@ -15,7 +15,7 @@ from asya_gateway.domain.sessions.session import NewSession, SessionId, SessionT
 from asya_gateway.storage.sessions import tasks as session_tasks
 from asya_gateway.storage.sessions.store import PostgresSessionParts
 from servers.databases import execute
-from tests.support.storage import Running, make_storage
+from tests.support.storage import Running, started_storage
 from tests.support.waiting import until
 
 SESSION = b"s" * 32
@@ -30,12 +30,8 @@ IDS = ["c", "b", "a"]
 async def stored(database_url: str) -> AsyncIterator[Running]:
     name = database_url.rpartition("/")[2].partition("?")[0]
     execute(database_url, *(f'ALTER DATABASE "{name}" SET {each} = off' for each in IN_PLACE))
-    made = make_storage(database_url)
-    await made.storage.start()
-    try:
+    async with started_storage(database_url) as made:
         yield made
-    finally:
-        await made.storage.stop()
 
 
 Work = Callable[[PostgresSessionParts], Awaitable[Any]]

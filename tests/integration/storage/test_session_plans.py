@@ -16,7 +16,7 @@ from asya_gateway.domain.sessions.ports import (
 from asya_gateway.domain.sessions.session import NewSession, SessionId, SessionTransport
 from asya_gateway.storage.sessions import requests as stored_requests
 from tests.support.blocks import counted_blocks
-from tests.support.storage import Running, make_storage
+from tests.support.storage import Running, started_storage
 
 FILL = """
 INSERT INTO mcp_sessions (key, transport, owner, source, revision, used_at)
@@ -44,12 +44,8 @@ A_CHUNK = 15_000
 async def stored(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     # What was planned once is what is executed later.
     monkeypatch.setattr("asya_gateway.storage.database.HOT_CONNECTIONS", 1)
-    made = make_storage(database_url)
-    await made.storage.start()
-    try:
+    async with started_storage(database_url) as made:
         yield made
-    finally:
-        await made.storage.stop()
 
 
 async def test_a_session_costs_the_same_beside_many_others(stored: Running, monkeypatch: pytest.MonkeyPatch) -> None:
