@@ -26,19 +26,6 @@ def parse_duration(value: Any) -> float:
     return float(seconds)
 
 
-def write_duration(seconds: float) -> str:
-    """A duration as users write it, in the largest units that express it exactly: `2160h`, `1h30m`, `50ms`."""
-    rest = round(seconds * 1000)
-    if not rest:
-        return "0s"
-    parts = []
-    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts)
-
-
 def _parse_text(text: str) -> float:
     # The search below is quadratic, and no duration is that long.
     if len(text) > LONGEST_TEXT:

@@ -3,15 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from asya_crds.flow import Flow, FlowName, FlowSpec
+from asya_crds.flow import Flow
 from asya_crds.flows_file import FlowCheck, InvalidFlow, flow_of, no_more
 from asya_crds.mistakes import FieldMistake
-
-
-class FlowResourceSpec(FlowSpec):
-    """The spec of a Flow resource: a flow whose name may be given by metadata.name instead."""
-
-    name: FlowName | None = None
 
 
 def resource_flow_name(body: Mapping[str, Any]) -> str:

@@ -39,16 +39,12 @@ def migrate(
         typer.echo(f"the database belongs to the namespace {namespace}" + (f", before to {before}" if before else ""))
 
 
-async def apply_migrations(database_url: str) -> list[str]:
-    """Apply the missing migrations; returns their names. Raises CliError if the database cannot be reached."""
-    return (await apply_and_hand_over(database_url, ""))[0]
-
-
 async def apply_and_hand_over(
     database_url: str, namespace: str, then: "Callable[[Connection], Awaitable[None]] | None" = None
 ) -> tuple[list[str], str | None]:
-    """The same, and then assign the database to this namespace, unless it is empty; also returns the previous one.
-    `then` runs in the same session."""
+    """Apply the missing migrations, then assign the database to this namespace, unless it is empty. Returns the names
+    of the migrations, and the previous namespace. `then` runs in the same session. Raises CliError if the database
+    cannot be reached."""
     import asyncpg
 
     from asya_cli.errors import CliError

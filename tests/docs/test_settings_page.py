@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from asya_actor.settings import CrewSettings, WorkerSettings
-from asya_crds.durations import parse_duration, write_duration
+from asya_crds.durations import parse_duration
 from asya_gateway.settings import Settings
 from asya_operator.settings import OperatorSettings
 from asya_transports.known import DESCRIPTIONS
@@ -26,6 +26,19 @@ def table_of(heading: str) -> dict[str, tuple[str, str]]:
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (?:`(.*?)`)? ?\| (.*) \|$", section, re.MULTILINE)
     return {variable: (default, description) for variable, default, description in rows}
+
+
+def written_duration(seconds: float) -> str:
+    """A duration as users write it, in the largest units that express it exactly: `2160h`, `1h30m`, `50ms`."""
+    rest = round(seconds * 1000)
+    if not rest:
+        return "0s"
+    parts = []
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts)
 
 
 def documented_default(variable: str, model: type[BaseModel]) -> str:
@@ -47,7 +60,7 @@ def documented_default(variable: str, model: type[BaseModel]) -> str:
         case Enum():
             return str(value.value)
         case float() if any(getattr(item, "func", None) is parse_duration for item in field.metadata):
-            return write_duration(value)
+            return written_duration(value)
         case float():
             return f"{value:g}"
         case _:

@@ -54,7 +54,6 @@ class HandlerProcess:
         self.actors = tuple(actors)
         self.crew = crew
         self.state = ProcessState.STARTING
-        self.crashes = 0
         self.left_out: set[str] = set()
         """Actors whose handler cannot be loaded; the others run."""
         self._loading: tuple[str, float] | None = None
@@ -127,7 +126,6 @@ class HandlerProcess:
                 await self._stop.wait()
                 return
             self.state = ProcessState.CRASHED
-            self.crashes += 1
             self._say(
                 "error", f"{self._of}the process of the {self._who} {_ended(code)}; starting it again in {pause:g} s"
             )

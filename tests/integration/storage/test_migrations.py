@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from asya_cli.errors import CliError
-from asya_cli.migrate import apply_migrations
+from asya_cli.migrate import apply_and_hand_over
 from asya_crds.status import TaskStatus
 from asya_gateway.domain.owners import EVERY_OWNER, OwnedBy
 from asya_gateway.domain.ports import TaskFilter
@@ -163,13 +163,13 @@ async def test_a_migration_whose_connection_is_cut_says_so_in_a_line_and_can_be_
 ) -> None:
     async with older.transaction():
         await older.execute("LOCK TABLE tasks")
-        running = asyncio.create_task(apply_migrations(empty_database_url))
+        running = asyncio.create_task(apply_and_hand_over(empty_database_url, ""))
         waiting = "SELECT max(pid) FROM pg_locks WHERE NOT granted AND relation = 'tasks'::regclass"
         pid = await until(lambda: older.fetchval(waiting))
         await older.execute("SELECT pg_terminate_backend($1)", pid)
         with pytest.raises(CliError, match="could not be updated"):
             await running
-    await apply_migrations(empty_database_url)
+    await apply_and_hand_over(empty_database_url, "")
     assert await schema_version(older) == LATEST
 
 

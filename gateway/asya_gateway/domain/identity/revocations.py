@@ -10,11 +10,9 @@ from asya_gateway.domain.identity.keys import SUBJECT_PREFIX
 
 log = logging.getLogger(__name__)
 
-IN_FORCE_WITHIN = 2.0
-"""Seconds after which a change of keys or a revocation is in force on every pod that reaches the database."""
 LOOK_EVERY = 1.5
-"""Seconds between two looks at the database, which leaves IN_FORCE_WITHIN room for the look itself. A notification
-comes sooner; this is for one that was lost."""
+"""Seconds between two looks at the database. A notification comes sooner; this is for one that was lost. With the look
+itself, a change of keys or a revocation is in force on every pod that reaches the database within two seconds."""
 STALE_AFTER = 10.0
 """Seconds after which what a process knows is too old to admit anybody by it."""
 
