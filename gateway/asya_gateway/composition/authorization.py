@@ -17,6 +17,7 @@ from asya_gateway.domain.oauth.grants import Person
 from asya_gateway.domain.oauth.registering import Clients
 from asya_gateway.domain.oauth.rules import OAuthRules
 from asya_gateway.domain.oauth.tokens import Tokens
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.identity.client_documents import ClientDocuments
 from asya_gateway.identity.enriching import Enriching
 from asya_gateway.identity.own_tokens import OwnTokens, OwnTokenVerifier
@@ -43,7 +44,8 @@ log = logging.getLogger(__name__)
 
 
 class Authorization:
-    """The parts of the authorization server. `verifier` judges the access tokens that it issues."""
+    """The parts of the authorization server. `verifier` judges the access tokens that it issues. `cache`: bytes of
+    clients' documents; `counted`: of the names that each limit counts."""
 
     def __init__(
         self,
@@ -53,11 +55,15 @@ class Authorization:
         outbound: OutboundClient,
         issuers: Issuers,
         audit: Audit,
+        *,
+        cache: int = CACHE_BYTES,
+        counted: int = CACHE_BYTES,
     ) -> None:
         self._settings = settings
         rules = _rules(settings)
         self._takes_documents = not rules.registration_token or bool(rules.client_hosts)
-        self._documents = ClientDocuments(outbound, rules, per_minute=settings.mcp_oauth_rate)
+        per_minute = settings.mcp_oauth_rate
+        self._documents = ClientDocuments(outbound, rules, per_minute=per_minute, cache=cache, counted=counted)
         people = None if issuers.login is None else EnrichedPeople(issuers.enriching)
         has_login = people is not None
         access = _own_tokens(settings, storage)
@@ -67,7 +73,7 @@ class Authorization:
         clients = Clients(store, rules, storage.clock, documents=self._documents, login=has_login)
         authorizing = Authorizing(clients, grants, rules, login=has_login)
         tokens = Tokens(grants, access, SuccessorSealing(), rules, people=people)
-        rates = SourceRates(settings.mcp_oauth_rate, source_of)
+        rates = SourceRates(per_minute, source_of, most_bytes=counted)
         self._login: LoginRoutes | None = None
         if issuers.login is not None and people is not None:
             upstream = _upstream(issuers.login, outbound, rules.issuer, storage.clock)

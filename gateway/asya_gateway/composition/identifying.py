@@ -37,8 +37,8 @@ NAMED = 10
 
 class Identifying:
     """Who may call this process, and how that is found out. In mode mesh nothing is checked: the network protects its
-    routes. `cache` are the bytes of the callers that are remembered, and as many those of the profiles. Raises
-    InvalidConfiguration."""
+    routes. `cache` are the bytes of the callers that are remembered, and as many those of the profiles and of clients'
+    documents; `counted` those of the names that each limit counts. Raises InvalidConfiguration."""
 
     def __init__(
         self,
@@ -47,9 +47,10 @@ class Identifying:
         outbound: OutboundClient | None = None,
         *,
         cache: int = CACHE_BYTES,
+        counted: int = CACHE_BYTES,
     ) -> None:
         self._settings = settings
-        self._cache = cache
+        self._cache, self._counted = cache, counted
         self.audit = AuditTrail(PostgresAudit(storage.database), storage.clock)
         self.closed = settings.closed and settings.gateway_mode is not Mode.MESH
         self._outbound = outbound or outbound_client(settings)
@@ -65,7 +66,16 @@ class Identifying:
             if self.issuers.login is not None:
                 raise InvalidConfiguration("ASYA_GATEWAY_CONFIG: login: expected ASYA_MCP_OAUTH_ENABLED with it")
             return None
-        return Authorization(self._settings, storage, self.keys.revocations, self._outbound, self.issuers, self.audit)
+        return Authorization(
+            self._settings,
+            storage,
+            self.keys.revocations,
+            self._outbound,
+            self.issuers,
+            self.audit,
+            cache=self._cache,
+            counted=self._counted,
+        )
 
     def _authenticating(self, clock: Clock) -> Authenticating | None:
         if self.keys is None or self.issuers is None:

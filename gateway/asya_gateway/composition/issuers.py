@@ -151,13 +151,14 @@ class Issuers:
 
     def _services(self) -> list[Profiles]:
         found: list[Profiles] = []
+        custom = sum(isinstance(service, CustomService) for service in self.configured)
         for service in self.configured:
             if isinstance(service, LocalFileService):
                 file = LocalFile(service.file_path, self._changed, poll_interval=self._settings.config_poll_interval)
                 self._files.append(file)
                 found.append(file)
             elif isinstance(service, CustomService):
-                remembering = Remembering(_loaded(service, self._settings.gateway_config), cache=self._cache)
+                remembering = Remembering(_loaded(service, self._settings.gateway_config), cache=self._cache // custom)
                 self.on_change(remembering.forget)
                 found.append(remembering)
         return found

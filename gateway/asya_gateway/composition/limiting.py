@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
+from asya_gateway.domain.rates import Rates
 from asya_gateway.domain.shared_rates import SharedRates
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.protocols.http.limiter import Limiter
 from asya_gateway.settings import Settings
 from asya_gateway.storage.database import Database
@@ -16,10 +18,11 @@ COUNT_EVERY = 10.0
 
 
 class Limiting:
-    """The rates of this pod, and how many pods share them."""
+    """The rates of this pod, and how many pods share them. `counted`: bytes of the names of each."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, *, counted: int = CACHE_BYTES) -> None:
         self._database = database
+        self._counted = counted
         self._pods = 1
         self._principals = self._rates("messages of one caller", settings.rate_per_principal)
         self.flows = self._rates("calls of one flow", settings.rate_per_flow)
@@ -42,7 +45,9 @@ class Limiting:
             await asyncio.gather(counting, return_exceptions=True)
 
     def _rates(self, what: str, rate: int) -> SharedRates | None:
-        return SharedRates(what, rate, lambda: self._pods) if rate else None
+        if not rate:
+            return None
+        return SharedRates(what, rate, lambda: self._pods, Rates(rate, rate, most_bytes=self._counted))
 
     async def _count(self) -> None:
         self._pods = max(1, await serving_callers(self._database))

@@ -9,16 +9,15 @@ from aiohttp import web
 
 from asya_crds.offloading import Offload
 from asya_gateway.composition.agent_cards import agent_cards, signing
-from asya_gateway.composition.container import memory_budget
 from asya_gateway.composition.examining import Digesting, Examining, Filling
 from asya_gateway.composition.identifying import Identifying
 from asya_gateway.composition.limiting import Limiting
+from asya_gateway.composition.memory import memory_of
 from asya_gateway.composition.observing import Observing
 from asya_gateway.composition.pushing import Pushing, pushes
 from asya_gateway.composition.web import Routes, build_app, serve, stop_on_signals
 from asya_gateway.delivery.dispatcher import Dispatcher
 from asya_gateway.domain.backlog import Backlog, Bounds
-from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.calls import TaskRules
 from asya_gateway.domain.flows import FlowRegistry
 from asya_gateway.domain.reports import FinalReport
@@ -27,6 +26,7 @@ from asya_gateway.identity.seal_ring import SealRing
 from asya_gateway.protocols.a2a.card_cache import CARDS
 from asya_gateway.protocols.a2a.request import CONVERSATION_LISTS, CONVERSATIONS
 from asya_gateway.protocols.http import flows_health
+from asya_gateway.protocols.http.bad_credentials import BadCredentials
 from asya_gateway.protocols.http.keys import FLOWS_REPORT, HELD, REGISTRY, SEALING, STREAMS
 from asya_gateway.protocols.mesh import registry_routes
 from asya_gateway.registry.registrar import Registrar
@@ -46,19 +46,11 @@ from asya_gateway.storage.store import Keeping, Storage
 from asya_gateway.storage.tasks.creating import OUTBOX_LEASE, Enqueue, into_outbox, into_queue
 from asya_gateway.storage.tasks.noting import Notes
 from asya_gateway.storage.tasks.pausing import PauseLimits
-from asya_schemas.compiling import compile_schema, keep_at_most
+from asya_schemas.compiling import compile_schema
 from asya_transports.description import TransportSettings, largest_call
 from asya_transports.known import describe
 from asya_transports.opening import open_transport
 from asya_transports.postgres.notifier import Notifier
-
-SCHEMAS_PART = 16
-"""Compiled schemas may use one part in so many of the memory budget."""
-CACHE_PART = 48
-CACHES = 3
-"""So may each of these caches: sessions, callers, profiles."""
-MOST_CACHED = 64 * 1024 * 1024
-"""Most bytes of each."""
 
 
 class Gateway:
@@ -70,7 +62,8 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.observing = Observing(settings)
-        self.budget, self._cache = _budget(settings)
+        self._memory = memory_of(settings)
+        self.budget = self._memory.budget
         self.database = Database(
             settings.database_url,
             min_size=settings.db_min_conns,
@@ -82,12 +75,12 @@ class Gateway:
         self._queues = settings.queues
         self.offload = Offload()
         self.dispatcher = self._dispatcher()
-        self.limiting = Limiting(settings, self.database)
+        self.limiting = Limiting(settings, self.database, counted=self._memory.counted)
         self.flows = FlowRegistry()
         self.storage = self._storage()
         self.backlog = Backlog()
         self.measuring = self._measuring()
-        self.identifying = Identifying(settings, self.storage, cache=self._cache)
+        self.identifying = Identifying(settings, self.storage, cache=self._memory.cache, counted=self._memory.counted)
         self.tasks = self._tasks()
         registry = PostgresRegistry(self.database, self.storage.bell, self.offload)
         self.registrar = Registrar(registry, self.offload, self.identifying.audit)
@@ -114,7 +107,7 @@ class Gateway:
             budget=self.budget,
             namespace=settings.namespace,
             pauses=self._pause_limits,
-            cache=self._cache,
+            cache=self._memory.cache,
         )
 
     def _tasks(self) -> Tasks:
@@ -162,6 +155,7 @@ class Gateway:
             self.identifying,
             self.sealing,
             budget=self.budget,
+            cache=self._memory.cache,
             observer=self.observing.metrics,
         )
 
@@ -227,6 +221,7 @@ class Gateway:
             self.identifying.admission(),
             self.limiting.limiter(),
             self.storage.sessions.parts,
+            BadCredentials(most_bytes=self._memory.counted),
         )
         app[REGISTRY], app[FLOWS_REPORT] = self.registrar, self.watch.report
         app[SEALING] = self.sealing
@@ -278,14 +273,6 @@ async def run(
     """
     gateway = Gateway(settings)
     await serve(gateway.web(), gateway.running(), stop or stop_on_signals(), listening)
-
-
-def _budget(settings: Settings) -> tuple[Budget, int]:
-    """The process's budget without the parts for compiled schemas and for caches, and the bytes of each cache."""
-    total = memory_budget(settings.memory_budget)
-    schemas, cache = total // SCHEMAS_PART, min(MOST_CACHED, total // CACHE_PART)
-    keep_at_most(schemas)
-    return Budget(total - schemas - CACHES * cache), cache
 
 
 def _rules(settings: Settings, queues: TransportSettings) -> TaskRules:

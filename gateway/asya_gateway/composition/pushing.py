@@ -12,6 +12,7 @@ from asya_gateway.composition.identifying import Identifying
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.sealing import Sealing
 from asya_gateway.domain.tasks import Tasks
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.outbound.client import OutboundClient
 from asya_gateway.outbound.permitting import Allowed
 from asya_gateway.outbound.resolving import Resolver
@@ -35,7 +36,7 @@ another one, and no owner may have all the threads."""
 
 class Pushing:
     """Push notifications of A2A: what callers register, and its delivery. The client is of its own, so that receivers
-    that hang take no connection from anything else."""
+    that hang take no connection from anything else. `cache`: bytes of the tasks that are known to have destinations."""
 
     def __init__(
         self,
@@ -46,12 +47,13 @@ class Pushing:
         sealing: Sealing,
         *,
         budget: Budget | None = None,
+        cache: int = CACHE_BYTES,
         observer: Observer = SILENT,
         client: OutboundClient | None = None,
     ) -> None:
         self._settings = settings
         self._client = client or _client(settings)
-        announcing = DestinationAnnouncements(storage.bell)
+        announcing = DestinationAnnouncements(storage.bell, most_bytes=cache)
         destinations = PostgresDestinations(storage.database, announcing)
         self._ending = Ending(destinations)
         self._parts = PushParts(destinations, self._client, sealing, identifying.audit)

@@ -22,6 +22,7 @@ from asya_gateway.protocols.a2a import routes as a2a
 from asya_gateway.protocols.http import front_page, health, malformed, openapi
 from asya_gateway.protocols.http.admission import Admission
 from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
+from asya_gateway.protocols.http.bad_credentials import BadCredentials
 from asya_gateway.protocols.http.callers import REVOKED
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
@@ -78,6 +79,7 @@ def build_app(
     admission: Admission | None = None,
     limiter: Limiter | None = None,
     sessions: SessionParts | None = None,
+    delays: BadCredentials | None = None,
 ) -> web.Application:
     """The web application of this process's mode. `more` adds routes before the ones listed here.
 
@@ -86,7 +88,7 @@ def build_app(
     readiness, guard, budget = Readiness(), Guard(settings), budget or Budget.unbounded()
     admission, policies, limiter = admission or Admission(), Policies(), limiter or Limiter()
     app = web.Application(
-        middlewares=[edge(guard, readiness, budget, admission, policies, limiter, observer)],
+        middlewares=[edge(guard, readiness, budget, admission, policies, limiter, observer, delays)],
         client_max_size=settings.max_call_bytes,
     )
     app[SETTINGS], app[TASKS], app[FLOWS], app[READINESS] = settings, tasks, flows, readiness

@@ -16,13 +16,16 @@ Value = TypeVar("Value")
 
 class WeighedCache(Generic[Key, Value]):
     """The most recently used values that together weigh at most so many bytes. A value that would take the place of
-    all others is not kept."""
+    all others is not kept. `most` are the bytes of all entries."""
 
     def __init__(self, most: int, weigh: Callable[[Value], int]) -> None:
-        self._most = most
+        self.most = most
         self._weigh = weigh
         self._held: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
         self.bytes = 0
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._held
 
     def __len__(self) -> int:
         return len(self._held)
@@ -39,11 +42,11 @@ class WeighedCache(Generic[Key, Value]):
         """Keep a value, in place of those that were used least recently."""
         self.drop(key)
         weight = ENTRY + self._weigh(value)
-        if weight > self._most:
+        if weight > self.most:
             return
         self._held[key] = value, weight
         self.bytes += weight
-        while self.bytes > self._most:
+        while self.bytes > self.most:
             _, (_, weight) = self._held.popitem(last=False)
             self.bytes -= weight
 

@@ -65,7 +65,8 @@ class _Known:
 
 class ClientDocuments:
     """Fetches and remembers documents. Implements domain.oauth.ports.Documents. `per_minute` is the limit of requests
-    of one source to an endpoint of the authorization server; 0 is none. `cache`: bytes of what is remembered."""
+    of one source to an endpoint of the authorization server; 0 is none. `cache`: bytes of the documents that are
+    remembered; `counted`: of the hosts that are counted, and as many of the sources."""
 
     def __init__(
         self,
@@ -75,14 +76,15 @@ class ClientDocuments:
         per_minute: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
         cache: int = CACHE_BYTES,
+        counted: int = CACHE_BYTES,
     ) -> None:
         self._fetching, self._rules, self._monotonic = client, rules, monotonic
         self._known = WeighedCache[str, _Known](cache, _weight)
         self._under_way: dict[str, asyncio.Task[_Known]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._rates = Rates(HOST_PER_MINUTE / 60.0, HOST_PER_MINUTE, monotonic=monotonic)
+        self._rates = Rates(HOST_PER_MINUTE / 60.0, HOST_PER_MINUTE, most_bytes=counted, monotonic=monotonic)
         fetches = per_minute / SOURCE_SHARE
-        self._of_source = Rates(fetches / 60.0, fetches, monotonic=monotonic)
+        self._of_source = Rates(fetches / 60.0, fetches, most_bytes=counted, monotonic=monotonic)
 
     async def client(self, url: str, source: str = "") -> Client:
         """The client that is described at this URL. Raises InvalidClient, TooManyRequests, Unavailable."""

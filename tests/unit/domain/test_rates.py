@@ -1,6 +1,10 @@
 """Token buckets, with a clock that a test moves."""
 
-from asya_gateway.domain.rates import Rates
+import sys
+import tracemalloc
+
+from asya_gateway.domain.rates import BUCKET, Rates
+from asya_gateway.domain.weighed import weight_of
 
 
 class Clock:
@@ -42,8 +46,43 @@ def test_no_rate_is_no_limit() -> None:
 
 
 def test_the_bucket_that_was_used_least_recently_is_forgotten_first() -> None:
-    rates = Rates(1, 1, most_keys=2, monotonic=Clock())
+    rates = Rates(1, 1, most_bytes=2 * (BUCKET + weight_of("a")), monotonic=Clock())
     for key in ("a", "b", "a", "c"):
         rates.wait(key)
     assert rates.wait("a") > 0
     assert rates.wait("b") == 0
+
+
+def test_long_names_take_the_place_of_more_short_ones() -> None:
+    rates = Rates(1, 1, most_bytes=10 * (BUCKET + weight_of("a")), monotonic=Clock())
+    for key in "abcdefghij":
+        rates.wait(key)
+    assert rates.wait("a") > 0
+    rates.wait("x" * 3 * BUCKET)
+    assert rates.bytes <= rates.most_bytes
+    assert [rates.wait(key) > 0 for key in "aj"] == [True, True]
+    assert rates.wait("b") == 0
+
+
+def test_the_name_in_use_is_counted_however_long_it_is() -> None:
+    rates = Rates(1, 1, most_bytes=BUCKET, monotonic=Clock())
+    name = "x" * 10_000
+    assert rates.wait(name) == 0
+    assert rates.wait(name) > 0
+    assert rates.wait("a") == 0
+    assert rates.bytes == BUCKET + sys.getsizeof("a")
+
+
+def test_any_number_of_callers_costs_no_more_memory_than_was_given() -> None:
+    """What is measured has the tables around the buckets, too."""
+    most = 2 * 1024 * 1024
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        rates = Rates(1, 10, most_bytes=most)
+        for number in range(30_000):
+            rates.wait(("token", f"2001:db8:0:{number:x}::/64"))
+        assert tracemalloc.get_traced_memory()[0] - before < most
+    finally:
+        tracemalloc.stop()
+    assert most - 1_000 < rates.bytes <= most

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from asya_gateway.domain.errors import GatewayError
 from asya_gateway.domain.rates import Rates
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.protocols.http.keys import HELD
 from asya_gateway.protocols.http.sources import network_of, source_of
 
@@ -20,10 +21,12 @@ MOST_DELAYED = 200
 
 
 class BadCredentials:
-    """Delays the answers to bad credentials."""
+    """Delays the answers to bad credentials. `most_bytes` of sources are remembered."""
 
-    def __init__(self, rates: Rates | None = None, longest: float = LONGEST_DELAY) -> None:
-        self._rates = rates or Rates(REFILL, FREE)
+    def __init__(
+        self, rates: Rates | None = None, longest: float = LONGEST_DELAY, *, most_bytes: int = CACHE_BYTES
+    ) -> None:
+        self._rates = rates or Rates(REFILL, FREE, most_bytes=most_bytes)
         self._longest = longest
         self._delayed = 0
 

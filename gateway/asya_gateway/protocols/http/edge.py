@@ -40,11 +40,12 @@ def edge(
     policies: Policies,
     limiter: Limiter,
     observer: Observer = SILENT,
+    delays: BadCredentials | None = None,
 ) -> Middleware:
     """A single middleware for everything that all requests need, because each further middleware costs every
     request."""
 
-    delays = BadCredentials()
+    slow_down = delays or BadCredentials()
 
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response: web.StreamResponse
@@ -61,7 +62,7 @@ def edge(
             except Exception as failure:  # noqa: BLE001 # whoever asked gets an answer, whatever failed
                 error = admission.not_for_good(failure)
                 if isinstance(error, Unauthenticated) and error.presented:
-                    await delays.delay(request)
+                    await slow_down.delay(request)
                 response = _told(request, error, guard, admission, policies)
             if "Content-Encoding" in request.headers and not request.content.is_eof():
                 await _leave_unread(request, response)

@@ -3,22 +3,27 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from asya_gateway.domain.weighed import CACHE_BYTES
 from asya_gateway.storage.log.bell import Bell
 from asya_gateway.storage.log.feed import CHANNEL as UPDATES
 
 CHANNEL = "asya_destinations"
 MOST_KNOWN = 50_000
-"""Most tasks that a process remembers. What it forgets, a poll finds."""
+"""Most tasks that a process remembers, whatever its memory. What it forgets, a poll finds."""
+KNOWN = 256
+"""Bytes of a task that is remembered. Its id is one of ours."""
 
 Look = Callable[[Iterable[str] | None], None]
 
 
 class DestinationAnnouncements:
     """Tells all processes which tasks have got a destination, and tells this one's host of the growth of their logs.
-    Most tasks have none, so the rings of all others cost nothing."""
+    Most tasks have none, so the rings of all others cost nothing. `most_bytes`: of the tasks that are remembered."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, bell: Bell, *, most_bytes: int = CACHE_BYTES) -> None:
         self._bell = bell
+        self.most_bytes = most_bytes
+        self.most_known = min(MOST_KNOWN, most_bytes // KNOWN)
         self._known: OrderedDict[str, None] = OrderedDict()
         self._look: Look | None = None
         self._follows = False
@@ -39,7 +44,7 @@ class DestinationAnnouncements:
         for task_id in task_ids:
             self._known[task_id] = None
             self._known.move_to_end(task_id)
-        while len(self._known) > MOST_KNOWN:
+        while len(self._known) > self.most_known:
             self._known.popitem(last=False)
         if self._known and not self._follows:
             self._follows = True

@@ -10,7 +10,7 @@ from asya_gateway.domain.destinations import DeliveryCapacity, DeliveryProgress,
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.keys import SUBJECT_PREFIX
 from asya_gateway.storage.channels import open_pages
-from asya_gateway.storage.channels.announcing import MOST_KNOWN, DestinationAnnouncements
+from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import COLUMNS, destination_of
 from asya_gateway.storage.channels.lag import LagMeter
 from asya_gateway.storage.channels.open_pages import open_page
@@ -106,7 +106,7 @@ WITH held AS MATERIALIZED (
 UPDATE destinations d SET leased_by = NULL, lease_until = NULL
 FROM held h WHERE d.task_id = h.task_id AND d.channel = h.channel AND d.name = h.name
 """
-_OPEN = f"SELECT task_id FROM destinations WHERE {open_pages.OPEN} AND channel = ANY ($1) LIMIT {MOST_KNOWN}"
+_OPEN = f"SELECT task_id FROM destinations WHERE {open_pages.OPEN} AND channel = ANY ($1) LIMIT $2"
 
 
 # A key that was removed from its table says nothing: it may be one of a file.
@@ -149,7 +149,7 @@ class PostgresDeliveries:
         """Begin to listen. While the database is away, polls find what lags."""
         self._announcing.listen(look)
         try:
-            rows = await self._database.fetch(_OPEN, self._channels)
+            rows = await self._database.fetch(_OPEN, self._channels, self._announcing.most_known)
             # A session plans these once, which takes longer than delivering does.
             await self.lease((), DeliveryCapacity(), 1)
             await self.pages(())
