@@ -42,8 +42,8 @@ def slim(envelope: Envelope) -> Envelope:
 
 
 def undeliverable(body: bytes, kind: str, actor: str, why: str, code: str | None = None) -> str:
-    """The JSON text of the failure of an envelope that could not be sent to the actor. `kind`: Unroutable or TooLarge;
-    `code`: that of the task's error, if it has one. Raises ValueError if the body is not an envelope."""
+    """The JSON text of the failure of an envelope that could not be sent to the actor. `kind` and `code`:
+    those of the task's error, which may have no code. Raises ValueError if the body is not an envelope."""
     message = f"{actor} cannot be sent to: {why}"
     error: dict[str, Any] = {"message": message, "type": kind, "mro": [], "traceback": "", "class": "runtime"}
     if code is not None:

@@ -91,5 +91,5 @@ def overdue(actor: str, *, started: bool) -> Failure:
 
 
 def broken(kind: str, message: str, code: str | None = None) -> Failure:
-    """A failure outside the handler: ParseError, RouteMismatch, Unroutable, TooLarge, WorkerDied."""
+    """A failure outside the handler: ParseError, RouteMismatch, WorkerDied, or the kind of a TransportError."""
     return Failure(message=message, type=kind, error_class="runtime", code=code)

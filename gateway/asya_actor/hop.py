@@ -225,7 +225,7 @@ class Hop:
                 try:
                     await self._settle(lambda: self._delivery.requeue(body, delay))
                 except MessageRefused as error:
-                    return await self._fail(reports, broken("TooLarge", str(error), error.code), "RuntimeError")
+                    return await self._fail(reports, broken(error.kind, str(error), error.code), "RuntimeError")
                 return "retried"
             case Reroute(actors):
                 frames = [rerouted(envelope, failure, actors)]

@@ -13,14 +13,9 @@ from asya_actor.publishing import RetryingPublisher
 from asya_crds.envelope import Envelope, Route
 from asya_crds.failed_envelope import slim
 from asya_crds.naming import PAUSE
-from asya_transports.port import MessageRefused, MessageTooLarge, OutboundMessage, TransportError, Unroutable
+from asya_transports.port import OutboundMessage, TransportError
 
 log = logging.getLogger(__name__)
-_KINDS: dict[type[TransportError], str] = {
-    Unroutable: "Unroutable",
-    MessageRefused: "TooLarge",
-    MessageTooLarge: "TooLarge",
-}
 
 ANNOUNCED_AT_ONCE = 16
 
@@ -105,8 +100,7 @@ class Onward:
             if answers[0] is not None:
                 log.critical("%s is lost, its failure cannot be sent either: %s", frame.id, answers[0])
             return
-        kind = _KINDS.get(type(error), "DeliveryFailed")
-        await self.fail(frame, broken(kind, f"{actor} cannot be sent to: {error}", error.code), actor)
+        await self.fail(frame, broken(error.kind, f"{actor} cannot be sent to: {error}", error.code), actor)
 
     def _message(self, frame: Envelope) -> OutboundMessage:
         actor = destination(frame, self.sink, self.sump)

@@ -10,9 +10,10 @@ MAX_DELIVERIES = 5
 
 
 class TransportError(Exception):
-    """A queue system refused or could not be reached; the text says which and why. `code`: of the task's error, where
-    the error ends a task and has one of its own."""
+    """A queue system refused or could not be reached; the text says which and why. `kind` and `code`: type and code of
+    the task's error where this one ends a task; many have no code of their own."""
 
+    kind: ClassVar[str] = "DeliveryFailed"
     code: ClassVar[str | None] = None
 
 
@@ -38,6 +39,8 @@ class LeaseLost(TransportUnavailable):
 class Unroutable(TransportError):
     """No queue accepts messages for this actor. It must be declared before the same call can succeed."""
 
+    kind = "Unroutable"
+
 
 class MessageRefused(TransportError):
     """The message itself is at fault (its size, its characters, the actor's name). Retrying does not help.
@@ -45,10 +48,13 @@ class MessageRefused(TransportError):
     Errors that concern more than this message are TransportUnavailable.
     """
 
+    kind = "MessageRefused"
+
 
 class MessageTooLarge(MessageRefused):
     """The message has more bytes than the queue system takes."""
 
+    kind = "TooLarge"
     code = "envelope_too_large"
 
 

@@ -7,7 +7,7 @@ from asya_actor.failures import Failure
 from asya_crds.envelope import Envelope
 
 _RUNTIME_REASONS = {"Timeout", "ParseError", "RouteMismatch", "WorkerDied"}
-_RUNTIME_TYPES = {"Unroutable", "TooLarge", "DeliveryFailed", "BadPause"}
+_RUNTIME_TYPES = {"Unroutable", "MessageRefused", "TooLarge", "DeliveryFailed", "BadPause"}
 _CLASSES = {"business", "runtime", "deadline", "canceled"}
 _DEADLINE_TEXTS = {"SLA deadline expired", "SLA expired"}
 

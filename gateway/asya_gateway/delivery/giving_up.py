@@ -3,15 +3,10 @@
 from asya_crds import failed_envelope
 from asya_crds.offloading import Offload
 from asya_gateway.domain.ports import OutboxEntry
-from asya_transports.port import MessageRefused, MessageTooLarge, TransportError, Unroutable
+from asya_transports.port import MessageRefused, TransportError, Unroutable
 
 MADE_HERE = 1024 * 1024
 """The failure of a larger envelope is made in the other process."""
-_KINDS: dict[type[TransportError], str] = {
-    Unroutable: "Unroutable",
-    MessageRefused: "TooLarge",
-    MessageTooLarge: "TooLarge",
-}
 
 
 def fails(entry: OutboxEntry, error: TransportError) -> bool:
@@ -26,10 +21,9 @@ async def failure_of(entry: OutboxEntry, error: TransportError, offload: Offload
     """The failure, to be sent to the sump in the envelope's place. If the envelope is a failure itself, it goes without
     its payload, and after that no more. Raises ValueError if it is not an envelope, OffloadFailed."""
     assert entry.sump is not None
-    kind = _KINDS.get(type(error), "DeliveryFailed")
     again = entry.actor == entry.sump
     name = "slim_text" if again else "undeliverable"
-    more = () if again else (kind, entry.actor, str(error), error.code)
+    more = () if again else (error.kind, entry.actor, str(error), error.code)
     if len(entry.body) <= MADE_HERE:
         text = getattr(failed_envelope, name)(entry.body, *more)
     else:
