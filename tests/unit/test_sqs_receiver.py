@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -279,6 +280,30 @@ async def test_polls_of_a_service_that_is_slow_are_given_more_time_until_one_is_
         assert len(driver.asked) in (3, 4)
         driver.takes = 0.0
         await delivery.ack()
+
+
+async def test_after_each_poll_that_fails_the_pause_is_longer_until_one_is_answered(
+    driver: Driver, transport: SqsTransport, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is slept is noted instead, and is within a fifth of what the log says."""
+    slept: list[float] = []
+
+    async def noted(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(sqs_receiver, "FIRST_PAUSE", 1.0)
+    monkeypatch.setattr(sqs_receiver, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted}))
+    failing: list[list[dict[str, Any]] | Exception] = [OSError("away")] * 5
+    driver.polls = [*failing, brought("first"), *failing[:2], brought("second")]
+    async with transport.receive("worker") as stream:
+        for _ in range(2):
+            async with asyncio.timeout(10):
+                await (await anext(stream)).ack()
+    pauses = [1.0, 2.0, 4.0, 5.0, 5.0, 1.0, 2.0]
+    said = [record.getMessage().partition("again in ")[2] for record in caplog.records if "again in" in record.msg]
+    assert said == [f"{pause:.1f} s" for pause in pauses]
+    assert all(0.8 <= seconds / pause <= 1.2 for seconds, pause in zip(slept, pauses, strict=True)), slept
 
 
 async def test_what_could_not_be_returned_in_time_is_renewed_no_more(
