@@ -43,6 +43,7 @@ GROUPS = {
         "contract/test_autoscaling.py",
         "integration/delivery/test_dispatcher.py",
         "integration/actor/test_on_rabbitmq.py",
+        "integration/actor/test_dead_letters.py",
         "integration/actor/test_latency_timers.py",
         "integration/operator/test_queues.py",
     ],

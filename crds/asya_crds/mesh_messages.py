@@ -26,7 +26,7 @@ from asya_crds.message_fields import (
     State,
     Text,
 )
-from asya_crds.status import ClaimAction, TaskStatus
+from asya_crds.status import ClaimAction, Standing, TaskStatus
 
 
 class RouteMessage(WireMessage):
@@ -115,6 +115,29 @@ class ActiveAnswer(WireMessage):
     active: bool
 
 
+def _positive(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _known_standing(value: Any) -> Any:
+    """None only where mesh says so: a hop of which it says something else was begun."""
+    return value if value is None or value in {*Standing} else Standing.REPORTED
+
+
+class StandingAnswer(WireMessage):
+    """GET /mesh/{id}/hops/{hop}: what mesh knows of a hop. `open`: the task has not ended. `attempt` and `held` (its
+    lease has not expired) belong to its claim.
+
+    The crew may read the answer of another version of mesh: a standing that it does not understand is `reported`.
+    """
+
+    known: Flag = False
+    open: Flag = False
+    standing: Annotated[Standing | None, BeforeValidator(_known_standing)] = None
+    attempt: Annotated[int | None, BeforeValidator(_positive)] = None
+    held: Flag = False
+
+
 def _known_action(value: Any) -> Any:
     return value if isinstance(value, str) and value in {*ClaimAction} else None
 
@@ -129,10 +152,6 @@ def _percent(value: Any) -> float:
 
 
 Percent = Annotated[float, PlainValidator(_percent), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
-
-
-def _positive(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 class BatchOffer(WireMessage):

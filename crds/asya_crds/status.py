@@ -123,6 +123,19 @@ class ClaimAction(StrEnum):
     """The hop is done, or the task has ended: do not run the handler."""
 
 
+class Standing(OpenWord):
+    """What mesh knows of a hop that was begun. Without one, nobody has begun it."""
+
+    REPORTED = "reported"
+    """A sidecar without claims has reported of it, or of what came after it."""
+    CLAIMED = "claimed"
+    """A worker has begun it. Whether that worker still lives, its lease tells."""
+    PROCESSED = "processed"
+    """Its handler has ended, and what it sends on is stored. It may not be sent."""
+    COMPLETED = "completed"
+    """It has ended, and what it sent is with the queue system."""
+
+
 class UpdateKind(OpenWord):
     """The kind of an entry in the log."""
 

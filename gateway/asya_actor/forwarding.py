@@ -27,6 +27,9 @@ REDELIVERIES = "redeliveries"
 GIVEN_BACK = "given_back"
 """`status` key: how often a worker that was stopping returned this message before its handler had ended."""
 
+SENT_AGAIN = "sent_again"
+"""`status` key: how often a dead letter that nobody had worked on was sent to its actor again."""
+
 _OF_THE_MESH = (
     "phase",
     "reason",
@@ -39,6 +42,7 @@ _OF_THE_MESH = (
     "error",
     REDELIVERIES,
     GIVEN_BACK,
+    SENT_AGAIN,
 )
 """Keys of `status` that are set for every hop. Other keys set by a handler are passed on."""
 
@@ -110,6 +114,7 @@ def retried(envelope: Envelope, first_at: datetime, most_attempts: int) -> Envel
     }
     status.pop(REDELIVERIES, None)
     status.pop(GIVEN_BACK, None)
+    status.pop(SENT_AGAIN, None)
     headers = dict(envelope.headers) | {HEADER_FIRST_ATTEMPT: format_time(first_at)}
     return envelope.with_(status=status, headers=headers)
 
@@ -124,6 +129,16 @@ def given_back(envelope: Envelope, redeliveries: int) -> Envelope:
     count."""
     counts = {REDELIVERIES: redeliveries, GIVEN_BACK: given_back_before(envelope) + 1}
     return envelope.with_(status=dict(envelope.status) | counts)
+
+
+def sent_again(envelope: Envelope) -> Envelope:
+    """The same message for its actor, where it has become a dead letter and nobody has worked on it."""
+    return envelope.with_(status=dict(envelope.status) | {SENT_AGAIN: sent_again_before(envelope) + 1})
+
+
+def sent_again_before(envelope: Envelope) -> int:
+    """How often the message, as a dead letter, was sent to its actor again."""
+    return _count(envelope, SENT_AGAIN)
 
 
 def redeliveries_of(envelope: Envelope) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from asya_crds.naming import DEAD_LETTERS
 from asya_transports.port import OutboundMessage, Queue, Transport, Unroutable
 from asya_transports.pubsub import leases as pubsub_leases
 from asya_transports.pubsub.connection import Connection
@@ -120,6 +121,8 @@ async def works(transport: Transport) -> None:
             await delivery.nack()
             delivery = await next_of(stream)
         await delivery.nack()
+        await (await next_of(dead_letters)).ack()
+        await publish(transport, "moved by the queue system itself", actor=DEAD_LETTERS)
         await (await next_of(dead_letters)).ack()
 
 

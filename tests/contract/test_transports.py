@@ -177,6 +177,22 @@ async def test_after_its_last_delivery_a_nacked_message_is_a_dead_letter(harness
     assert await transport.depth("worker") == 0
 
 
+@pytest.mark.parametrize("how", ["nack", "requeue"])
+async def test_a_dead_letter_that_is_put_off_keeps_its_actor_and_its_count(harness: Harness, how: str) -> None:
+    transport = await harness.declared(max_deliveries=2)
+    await publish(transport, "bad")
+    async with transport.receive("worker") as stream, transport.receive_dead_letters() as dead_letters:
+        for _ in range(2):
+            await (await next_of(stream)).nack()
+        for _ in range(2):
+            dead = await next_of(dead_letters)
+            assert (dead.actor, dead.body, dead.deliveries) == ("worker", b"bad", 2)
+            await (dead.nack(1.0) if how == "nack" else dead.requeue(dead.body, 1.0))
+        dead = await next_of(dead_letters)
+        assert (dead.actor, dead.body) == ("worker", b"bad")
+        await dead.ack()
+
+
 async def test_a_publish_that_no_queue_takes_is_unroutable(harness: Harness) -> None:
     transport = harness.open()
     [answer] = await transport.publish([message("lost", actor="nobody")])

@@ -18,6 +18,7 @@ from asya_actor.telemetry.metrics import REPORT_RETRIES
 from asya_actor.telemetry.tracing import carried
 from asya_crds import jsontext
 from asya_crds.hop_reports import REPORTS_PATH
+from asya_crds.mesh_messages import StandingAnswer
 
 log = logging.getLogger(__name__)
 
@@ -149,15 +150,22 @@ class MeshClient:
             return refusal.status != HTTPStatus.GONE
         return True
 
+    async def standing(self, base: str, task_id: str, hop: str, actor: str) -> StandingAnswer:
+        """GET /mesh/{id}/hops/{hop}. Raises MeshRefused, as by a mesh that has no such route."""
+        path = f"/mesh/{_quoted(task_id)}/hops/{_quoted(hop)}?actor={_quoted(actor)}"
+        return StandingAnswer.model_validate(await self._until_taken(base, path, None, task_id, by_mesh=False))
+
     async def _until_taken(
-        self, base: str, path: str, body: Mapping[str, Any], task_id: str, *, by_mesh: bool = True
+        self, base: str, path: str, body: Mapping[str, Any] | None, task_id: str, *, by_mesh: bool = True
     ) -> dict[str, Any]:
-        """Repeat a request until it is accepted. `by_mesh`: answers that mesh would never give are ignored."""
-        data = jsontext.dumps(body).encode()
+        """Repeat a request (a GET if it has no body) until it is accepted. `by_mesh`: answers that mesh would never
+        give are ignored."""
+        data = None if body is None else jsontext.dumps(body).encode()
+        method = "GET" if data is None else "POST"
         pause, tries = FIRST_PAUSE, 0
         while True:
             try:
-                text = await self._once("POST", base + path, data, total=self._timeouts.total)
+                text = await self._once(method, base + path, data, total=self._timeouts.total)
             except (MeshUnavailable, MeshRefused) as error:
                 if isinstance(error, MeshRefused) and not (by_mesh and error.elsewhere):
                     raise

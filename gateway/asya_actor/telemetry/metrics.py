@@ -6,7 +6,8 @@ REGISTRY = CollectorRegistry()
 
 MESSAGES = Counter(
     "asya_actor_messages",
-    "Messages by outcome: completed, ended, retried, rerouted, failed, repeated, busy, dropped, paused, given_back.",
+    "Messages by outcome: completed, ended, retried, rerouted, failed, repeated, busy, dropped, paused, given_back, "
+    "sent_again.",
     ["actor", "outcome"],
     registry=REGISTRY,
 )

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from asya_crds.envelope import Route
 from asya_crds.hop_reports import BeginAction, EndOutcome, Yours
+from asya_crds.status import Standing
 from asya_gateway.domain.reports import CLAIM_LEASE, ChildAnnouncement, Claim
 from asya_gateway.domain.task import JsonText
 
@@ -23,6 +24,25 @@ class BeginReport(NamedTuple):
     processing_progress: float
     message_size_kb: float | None = None
     incarnation: int | None = None
+
+
+class HopAsked(NamedTuple):
+    """Which hop is asked for: its name, and the actor at this place of its route."""
+
+    task_id: str
+    hop: str
+    place: int
+    actor: str
+
+
+class HopStanding(NamedTuple):
+    """What is known of a hop. `open`: its task has not ended. `standing` is None if nobody has begun it. `attempt` and
+    `held` (its lease has not expired by the database's clock) belong to its claim."""
+
+    open: bool
+    standing: Standing | None = None
+    attempt: int | None = None
+    held: bool = False
 
 
 class HopBegun(NamedTuple):

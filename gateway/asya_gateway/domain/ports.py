@@ -15,7 +15,16 @@ from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.calls import Accepted
 from asya_gateway.domain.conversations import NewConversation
 from asya_gateway.domain.destinations import Destination
-from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
+from asya_gateway.domain.hop_reports import (
+    BeginReport,
+    CrewReport,
+    EndReport,
+    HopAsked,
+    HopBegun,
+    HopEnded,
+    HopStanding,
+    PartReport,
+)
 from asya_gateway.domain.idempotency import digest_of
 from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.reports import (
@@ -225,6 +234,9 @@ class TaskStore(Protocol):
     async def active(self, task_id: str) -> bool:
         """Whether work on this task makes sense: not if it has ended, waits for an answer, is overdue, or has an
         ancestor whose end also ends it. Unknown ids are active."""
+
+    async def standing(self, asked: HopAsked) -> HopStanding | None:
+        """What is known of a hop; None for an unknown task."""
 
     async def ends_with_ancestor(self, task_id: str) -> bool:
         """Whether the task is open and has an ancestor whose end also ends it."""

@@ -7,7 +7,16 @@ from typing import Any
 from asya_crds.status import ErrorClass
 from asya_crds.violation import ArgumentCheck
 from asya_gateway.domain.errors import InvalidInput
-from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
+from asya_gateway.domain.hop_reports import (
+    BeginReport,
+    CrewReport,
+    EndReport,
+    HopAsked,
+    HopBegun,
+    HopEnded,
+    HopStanding,
+    PartReport,
+)
 from asya_gateway.domain.inputs import answer_schema
 from asya_gateway.domain.ports import FlyBroadcast, TaskStore
 from asya_gateway.domain.reports import (
@@ -124,6 +133,11 @@ class TaskReporting:
         """Whether work on this task makes sense. An unknown id counts as active: it may be another gateway's."""
         about(task_id)
         return await self._store.active(task_id)
+
+    async def standing(self, asked: HopAsked) -> HopStanding | None:
+        """What is known of a hop whose message is a dead letter; None for an unknown task."""
+        about(asked.task_id)
+        return await self._store.standing(asked)
 
     async def ends_with_ancestor(self, task_id: str) -> bool:
         """Whether the task is open and has an ancestor whose end also ends it."""

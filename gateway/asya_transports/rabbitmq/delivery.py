@@ -144,6 +144,8 @@ class RabbitDelivery:
         return int(tag)
 
     async def _replace(self, body: bytes, delay: float, marks: FieldTable) -> None:
+        if self._owner.dead_letters:
+            marks = {**marks, DIED_IN: self.actor, DELIVERIES: self.deliveries}
         await self._owner.publish_copy(self._copy(body, marks), delay)
         await self.ack()
 

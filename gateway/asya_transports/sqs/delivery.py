@@ -78,6 +78,11 @@ class SqsDelivery:
         return before + max(1, int(self._system.get("ApproximateReceiveCount", "1")))
 
     @property
+    def moved_by_sqs(self) -> bool:
+        """Whether it is a dead letter of which only its queue knows how often it was delivered."""
+        return self._owner.dead_letters and not attributes.text(self._attributes, attributes.DIED_IN)
+
+    @property
     def delay_left(self) -> int:
         """Seconds that it must still wait before a handler may have it."""
         return 0 if self._owner.dead_letters else attributes.number(self._attributes, attributes.DELAY_LEFT)
@@ -158,6 +163,8 @@ class SqsDelivery:
 
     async def _replace(self, body: bytes, delay: int, values: Mapping[str, object]) -> None:
         self.check()  # who has it by now would multiply it, too
+        if self._owner.dead_letters:
+            values = {**values, attributes.DIED_IN: self.actor, attributes.DELIVERIES: self.deliveries}
         if not self.replaced:
             await self._owner.publish_copy(body, values, self._others, delay)
             self.replaced = True

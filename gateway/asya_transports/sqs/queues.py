@@ -103,7 +103,7 @@ class QueueUrls:
     async def depth(self, actor: str) -> int:
         """Messages that wait in the queue, as SQS estimates them."""
         try:
-            return int(await self._attribute(actor, "ApproximateNumberOfMessages"))
+            return int(await self.attribute(actor, "ApproximateNumberOfMessages"))
         except Unroutable:
             self.forget(actor)
             return 0
@@ -131,7 +131,7 @@ class QueueUrls:
         await self.dead_letters()
         deliveries = FOREIGN_DELIVERIES if queue.foreign else queue.max_deliveries
         try:
-            target = await self._attribute(DEAD_LETTERS, "QueueArn")
+            target = await self.attribute(DEAD_LETTERS, "QueueArn")
         except Unroutable as error:
             # They were deleted since we learnt their URL, or created so recently that SQS does not find them yet.
             self.forget(DEAD_LETTERS)
@@ -143,7 +143,8 @@ class QueueUrls:
         }
         return attributes | {"ReceiveMessageWaitTimeSeconds": str(FOREIGN_WAIT)} if queue.foreign else attributes
 
-    async def _attribute(self, actor: str, name: str) -> str:
+    async def attribute(self, actor: str, name: str) -> str:
+        """An attribute of the actor's queue, `0` if it has none. Raises Unroutable, TransportUnavailable."""
         url = await self.url(actor)
         answer = await self._client.call("get_queue_attributes", QueueUrl=url, AttributeNames=[name])
         return str((answer.get("Attributes") or {}).get(name, "0"))

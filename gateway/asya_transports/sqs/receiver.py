@@ -20,6 +20,7 @@ from asya_transports.sqs.outgoing import outgoing
 from asya_transports.sqs.publisher import Publisher
 from asya_transports.sqs.queues import QueueUrls
 from asya_transports.sqs.receipts import Receipts
+from asya_transports.sqs.redrives import Redrives
 from asya_transports.sqs.settings import SqsSettings
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class SqsReceiver:
         self._keeper = keeper
         self._settings = settings
         self._name = queues.name(actor)
+        self._redrives = Redrives(queues)
         self._prefetch = prefetch
         self._held: set[SqsDelivery] = set()
         self._unseen: deque[SqsDelivery] = deque()
@@ -94,7 +96,7 @@ class SqsReceiver:
 
     def deaths(self, actor: str) -> int:
         """Deliveries of a message of this actor that SQS itself dead-lettered."""
-        return self._queues.limit(actor)
+        return self._redrives.deliveries(actor)
 
     async def stream(self) -> AsyncGenerator[SqsDelivery]:
         """The deliveries, until it is closed. Then nothing more is asked for, and messages that were not yielded are
@@ -228,6 +230,8 @@ class SqsReceiver:
             return True
         if delivery.delay_left:
             return await self._pass_on(delivery, delivery.wait_on, "a delayed message")
+        if delivery.moved_by_sqs:
+            await self._redrives.learn(delivery.actor)
         if not self.dead_letters and delivery.deliveries > self.limit:
             return await self._pass_on(delivery, delivery.bury, "a dead letter")
         return False

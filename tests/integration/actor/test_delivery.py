@@ -164,21 +164,6 @@ async def test_a_message_that_kills_its_workers_finally_fails_its_task(mesh: Mes
     assert CALLS == []
 
 
-async def test_a_dead_letter_fails_its_task_naming_the_actor_and_the_deliveries(mesh: Mesh) -> None:
-    """A dead letter is reported `failed`, class `runtime`, naming actor and attempts."""
-    task_id = await mesh.submit(["unserved"], {})
-    from asya_transports.port import Queue
-
-    await mesh.transport.declare(Queue("poisoned", max_deliveries=2))
-    await mesh.publish(envelope_of(task_id, ["poisoned"], {}))
-    async with mesh.transport.receive("poisoned") as stream:
-        for _ in range(2):
-            await (await anext(stream)).nack()
-    await mesh.run()
-    error = (await mesh.ended(task_id))["error"]
-    assert (error["class"], error["actor"], error["attempts"]) == ("runtime", "poisoned", 2)
-
-
 @pytest.mark.parametrize("life", ["single", "batched"])
 async def test_mesh_away_for_longer_than_every_delivery_costs_no_attempt(database_url: str, life: str) -> None:
     """A fault test holds mesh down for longer than the delivery limit times the backoff."""

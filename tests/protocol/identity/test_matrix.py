@@ -110,6 +110,7 @@ ROUTES = {
     "POST /mesh/{id}/progress": "programs",
     "POST /mesh/{id}/fly": "programs",
     "GET /mesh/{id}/active": "programs",
+    "GET /mesh/{id}/hops/{hop}": "programs",
     "POST /mesh/{id}/final": "programs",
     "POST /tasks/{id}/progress": "programs",
     "POST /tasks/{id}/final": "programs",

@@ -26,6 +26,7 @@ from asya_crds.mesh_messages import (
     OlderRouteMessage,
     ProgressAnswerMessage,
     ProgressMessage,
+    StandingAnswer,
 )
 from asya_crds.message import answer_schema, schema_of
 from asya_crds.naming import RESUME
@@ -48,6 +49,7 @@ from asya_gateway.protocols.http.openapi import (
 )
 from asya_gateway.protocols.mesh.registry_openapi import REGISTRY_PATHS
 from asya_gateway.protocols.mesh.reports import MOST_REPORTS
+from asya_gateway.protocols.mesh.standing import HOP_PATTERN
 
 _REPORT = schema_of(ProgressMessage)
 _CLAIM: Json = _REPORT["properties"]["claim"]
@@ -201,6 +203,14 @@ _ACTOR: Json = {
     "schema": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"},
 }
 
+_HOP: Json = {
+    "name": "hop",
+    "in": "path",
+    "required": True,
+    "description": "Its place on the route, after the incarnation in which that route began, if it was not 0.",
+    "schema": {"type": "string", "pattern": HOP_PATTERN},
+}
+
 
 def _child(operation_id: str, body: Json, summary: str) -> Json:
     return {
@@ -312,6 +322,18 @@ PATHS: Paths = {
             "responses": {
                 "200": answer("It does.", answer_schema(ActiveAnswer)),
                 "410": answer("The task is paused, ended or overdue.", answer_schema(ActiveAnswer)),
+                **errors(),
+            },
+        },
+    },
+    "/mesh/{id}/hops/{hop}": {
+        "parameters": [PATH_ID, _HOP],
+        "get": {
+            "operationId": "getHop",
+            "summary": "What is known of a hop. The crew asks before a dead letter ends its task.",
+            "parameters": [_ACTOR],
+            "responses": {
+                "200": answer("What is known; of an unknown id, that it is not.", answer_schema(StandingAnswer)),
                 **errors(),
             },
         },

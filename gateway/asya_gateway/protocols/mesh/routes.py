@@ -7,6 +7,7 @@ from asya_gateway.protocols.http.paths import ID
 from asya_gateway.protocols.http.policies import MESH_ONLY, add_get, add_route
 from asya_gateway.protocols.mesh import crews, handlers, unified_events
 from asya_gateway.protocols.mesh.reports import Reports
+from asya_gateway.protocols.mesh.standing import HOP, standing
 
 
 def register(app: web.Application) -> None:
@@ -24,6 +25,7 @@ def register(app: web.Application) -> None:
     add_route(app, "POST", f"/mesh/{ID}/fly", handlers.fly, MESH_ONLY)
     add_get(app, f"/mesh/{ID}/active", handlers.active, MESH_ONLY)
     add_route(app, "POST", f"/mesh/{ID}/final", handlers.final, MESH_ONLY)
+    add_get(app, f"/mesh/{ID}/hops/{HOP}", standing, MESH_ONLY)
     # The same routes below /tasks, for sidecars of the older dialect.
     add_route(app, "POST", f"/tasks/{ID}/progress", handlers.progress, MESH_ONLY)
     add_route(app, "POST", f"/tasks/{ID}/final", handlers.final, MESH_ONLY)

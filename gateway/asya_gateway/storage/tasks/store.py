@@ -11,7 +11,16 @@ from asya_gateway.domain.answers import Answer, Kept, PausePoint, RequestKey, Re
 from asya_gateway.domain.budget import Budget
 from asya_gateway.domain.calls import Accepted
 from asya_gateway.domain.errors import Conflict, KeyReused, TooManyTasks
-from asya_gateway.domain.hop_reports import BeginReport, CrewReport, EndReport, HopBegun, HopEnded, PartReport
+from asya_gateway.domain.hop_reports import (
+    BeginReport,
+    CrewReport,
+    EndReport,
+    HopAsked,
+    HopBegun,
+    HopEnded,
+    HopStanding,
+    PartReport,
+)
 from asya_gateway.domain.owners import OwnerScope
 from asya_gateway.domain.ports import Left, NewTask, TaskFilter, TaskPage, Terms
 from asya_gateway.domain.reports import (
@@ -45,6 +54,7 @@ from asya_gateway.storage.tasks.reading import TaskReader
 from asya_gateway.storage.tasks.replacing import Replacing
 from asya_gateway.storage.tasks.reporting import ProgressReporter
 from asya_gateway.storage.tasks.requests import TaskRequests
+from asya_gateway.storage.tasks.standing import Standings
 from asya_transports.bounded import shielded
 
 FIRST_CHUNK = 2.0
@@ -87,6 +97,7 @@ class PostgresTasks:
         self._incomplete = incomplete
         self._patience = limits.patience
         self._reader = TaskReader(database, budget)
+        self._standings = Standings(database)
         self._asking = Pausing(pool, written, enqueue, pauses)
         self._announcing = Announcing(pool, written)
         self._replacing = Replacing(pool)
@@ -218,6 +229,9 @@ class PostgresTasks:
 
     async def active(self, task_id: str) -> bool:
         return await within(self._longest, self._reader.active(task_id))
+
+    async def standing(self, asked: HopAsked) -> HopStanding | None:
+        return await within(self._longest, self._standings.of(asked))
 
     async def ends_with_ancestor(self, task_id: str) -> bool:
         return await within(self._longest, self._reader.ends_with_ancestor(task_id))
