@@ -6,9 +6,9 @@ title, move the cursor, hide lines. In addition, no encoding can write a lone su
 
 import re
 
-UNREADABLE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+UNREADABLE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """The content of a regular expression's character class: controls except tab and line feed, characters that invisibly
-reorder or break a line, and lone surrogates."""
+reorder a line (Unicode's property Bidi_Control) or break it, and lone surrogates."""
 _UNREADABLE = re.compile(f"[{UNREADABLE}]")
 
 

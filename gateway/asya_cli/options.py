@@ -38,7 +38,10 @@ Token = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
 
-PRINTED_ROUTES = ("/mcp", "/tools/call", "/openapi.json", "/health", "/health/ready", "/health/flows")
+PRINTED_ROUTES = (
+    *("/mcp", "/tools/call", "/openapi.json", "/health", "/health/ready", "/health/flows"),
+    "/.well-known/agent-card.json",
+)
 """Routes whose URLs users copy from `asya dev` and the docs. Such a URL is accepted as the gateway's."""
 
 

@@ -3,9 +3,16 @@
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from asya_crds.front_page import front_page
 from asya_crds.listening import dual_stack_socket, listening
 from asya_operator.domain.health import Health
 from asya_operator.metrics import OperatorMetrics
+
+FRONT_PAGE = front_page(
+    "This is the operator of asya, which is told what to do by resources of Kubernetes and not over HTTP.",
+    "Probes ask /healthz and /readyz; Prometheus reads /metrics.",
+    "docs/operations.md",
+)
 
 
 async def serve_probes(health: Health, metrics: OperatorMetrics, bind: str, port: int) -> tuple[web.AppRunner, int]:
@@ -20,12 +27,17 @@ async def serve_probes(health: Health, metrics: OperatorMetrics, bind: str, port
 
     for path, handler in (("/healthz", _alive), ("/readyz", ready), ("/metrics", measured)):
         app.add_routes([web.get(path, handler), web.get(f"{path}/", handler)])
+    app.add_routes([web.get("/", _front_page)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     with listening(("ASYA_OPERATOR_BIND", bind), ("ASYA_OPERATOR_PORT", port)):
         both = dual_stack_socket(bind, port)
         await (web.TCPSite(runner, bind, port) if both is None else web.SockSite(runner, both)).start()
     return runner, int(runner.addresses[0][1])
+
+
+async def _front_page(_request: web.Request) -> web.Response:
+    return web.Response(text=FRONT_PAGE)
 
 
 async def _alive(_request: web.Request) -> web.Response:

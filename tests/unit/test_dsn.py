@@ -112,6 +112,7 @@ def test_a_parameter_that_libpq_knows_is_used(parameters: str) -> None:
         ("channel_binding=require", "channel_binding"),
         ("gssencmode=require", "gssencmode"),
         ("sslmode=maybe", "sslmode"),
+        ("ssl=1", "the parameter ssl of"),
         ("sslmode=require&sslrootcert=system", "sslmode"),
         ("connect_timeout=soon", "connect_timeout"),
         ("keepalives_idle=x", "keepalives_idle"),
@@ -164,6 +165,11 @@ def test_the_time_to_connect_is_libpqs(value: str, seconds: float | None) -> Non
     assert parse_dsn(f"postgresql://h/d?connect_timeout={value}").connect_timeout == seconds
 
 
+@pytest.mark.parametrize("written", ["ssl=true", "ssl=require", "sslmode=require"])
+def test_ssl_is_the_mode_that_libpq_and_sqlalchemy_take_it_for(written: str) -> None:
+    assert parse_dsn(f"postgresql://u:p@h/d?{written}").driver["sslmode"] == "require"
+
+
 async def test_hosts_are_tried_in_their_order_and_each_leaves_time_for_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -181,6 +187,39 @@ async def test_hosts_are_tried_in_their_order_and_each_leaves_time_for_the_next(
     ]
     assert tried[0][2] == pytest.approx(2, abs=0.5)
     assert parse_dsn("postgresql://a,b,c:6000/d").hosts() == [("a", "5432"), ("b", "5432"), ("c", "6000")]
+
+
+STARTING_UP = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0"
+
+
+@pytest.mark.parametrize("mode", ["disable", "prefer"])
+@pytest.mark.parametrize(
+    "said", [b"", b"E" + (len(STARTING_UP) + 4).to_bytes(4) + STARTING_UP], ids=["closed", "starting up"]
+)
+async def test_a_host_that_takes_a_connection_and_no_session_is_left_for_the_next(said: bytes, mode: str) -> None:
+    """A load balancer without servers closes it; a server that starts says so."""
+    reached = list[str]()
+
+    async def refusing(name: str) -> asyncio.Server:
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            reached.append(name)
+            if said and int.from_bytes((await reader.readexactly(8))[4:]) == 80877103:
+                writer.write(b"N")  # no TLS
+                await reader.readexactly(8)
+            writer.write(said)
+            writer.close()
+
+        return await asyncio.start_server(refuse, "127.0.0.1", 0)
+
+    servers = [await refusing("first"), await refusing("second")]
+    ports = [server.sockets[0].getsockname()[1] for server in servers]
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    with pytest.raises((OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)):
+        await Sessions(f"postgresql://u:p@{hosts}/d?sslmode={mode}", {}).connect(timeout=10)
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+    assert list(dict.fromkeys(reached)) == ["first", "second"]
 
 
 def test_without_a_user_and_without_a_name_of_ones_own_it_is_said_what_to_write(

@@ -14,6 +14,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from asya_actor.telemetry.metrics import REGISTRY
+from asya_crds.front_page import front_page
 from asya_crds.listening import dual_stack_socket, listening
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,13 @@ async def probes(
     finally:
         server.stop()
         await asyncio.to_thread(thread.join, 5)
+
+
+FRONT_PAGE = front_page(
+    "This is a worker of asya, which takes its calls from a queue and none over HTTP.",
+    "Probes ask /health and /health/ready; Prometheus reads /metrics.",
+    "docs/observability.md",
+)
 
 
 class _Server:
@@ -86,6 +94,7 @@ class _Server:
         handlers = {"/metrics": self._metrics, "/health": self._health, "/health/ready": self._health_ready}
         for path, handler in handlers.items():
             app.add_routes([web.get(path, handler), web.get(f"{path}/", handler)])
+        app.add_routes([web.get("/", self._front_page)])
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
@@ -96,6 +105,9 @@ class _Server:
             await self._stopping.wait()
         finally:
             await runner.cleanup()
+
+    async def _front_page(self, _request: web.Request) -> web.Response:
+        return web.Response(text=FRONT_PAGE)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})

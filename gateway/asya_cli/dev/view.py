@@ -159,11 +159,16 @@ class View:
         return table
 
 
+_IN_A_GROUP = re.compile(r" +\| ")
+"""How a traceback marks the lines of an exception group (such as that of asyncio.TaskGroup) and its members."""
+
+
 def user_frames(traceback: object, folder: Path) -> list[str]:
     """The lines of a traceback in the user's folder, without those of the worker."""
     found: list[str] = []
     inside = False
     for line in traceback.splitlines() if isinstance(traceback, str) else ():
+        line = _IN_A_GROUP.sub("", line)
         if frame := re.match(r'  File "(.+?)", line \d+', line):
             path = Path(frame[1])
             inside = path.is_relative_to(folder) and "site-packages" not in path.parts

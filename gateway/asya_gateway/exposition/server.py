@@ -8,9 +8,16 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from asya_crds.front_page import front_page
 from asya_crds.listening import dual_stack_socket, listening
 
 log = logging.getLogger(__name__)
+
+FRONT_PAGE = front_page(
+    "These are the metrics of an asya gateway, which serves its callers and actors at another port.",
+    "Prometheus reads /metrics.",
+    "docs/observability.md",
+)
 
 
 @asynccontextmanager
@@ -24,7 +31,11 @@ async def metrics_server(registry: CollectorRegistry, host: str, port: int) -> A
             encode, content_type = choose_encoder("")
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
+    async def front(_request: web.Request) -> web.Response:
+        return web.Response(text=FRONT_PAGE)
+
     app = web.Application()
+    app.router.add_get("/", front)
     for path in ("/metrics", "/metrics/"):
         app.router.add_get(path, metrics)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)

@@ -71,10 +71,8 @@ def parse_dsn(text: str) -> Dsn:
     """Read a URL, or libpq's `host=… dbname=…`. Raises InvalidDsn."""
     text = text.strip()
     given = _read_url(text) if _SCHEME.match(text) else _read_keywords(text)
-    given = {_ALIASES.get(name, name): value for name, value in given.items()}
-    read = _Reader(given)
-    for name, value in given.items():
-        read.take(name, value)
+    read = _Reader(_without_aliases(given))
+    read.take_all()
     return read.dsn()
 
 
@@ -97,7 +95,13 @@ def _check_own_name() -> None:
         ) from None
 
 
-_ALIASES = {"dbname": "database", "ssl": "sslmode"}
+def _without_aliases(given: Mapping[str, str]) -> dict[str, str]:
+    """`dbname` under the driver's name, and `ssl` as libpq and SQLAlchemy mean it: `true` (JDBC's word) or a mode."""
+    found = {"database" if name == "dbname" else name: value for name, value in given.items()}
+    if (mode := found.pop("ssl", None)) is not None:
+        _one_of("ssl", mode, ("true", *SSL_MODES))
+        found["sslmode"] = "require" if mode == "true" else mode
+    return found
 
 
 def _read_url(text: str) -> dict[str, str]:
@@ -183,8 +187,12 @@ class _Reader:
         self._server: dict[str, str] = {}
         self._system = given.get("sslrootcert") == "system"
 
-    def take(self, name: str, value: str) -> None:
-        """Take one parameter. Raises InvalidDsn."""
+    def take_all(self) -> None:
+        """Take every parameter. Raises InvalidDsn."""
+        for name, value in self._given.items():
+            self._take(name, value)
+
+    def _take(self, name: str, value: str) -> None:
         if name in ("user", "password", "database") or name in _NUMBERS or name in _IGNORED:
             check = _NUMBERS.get(name)
             if check is not None:

@@ -25,7 +25,12 @@ PROBE = "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'"
 """Returns no row on such a server; a session that only reads or listens would not notice otherwise."""
 _PREPARED_ELSEWHERE = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 """Errors of prepared statements that reach another server session."""
-_NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
+_NEXT_HOST = (
+    *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError),
+    asyncpg.TargetServerAttributeNotMatched,
+)
+"""Errors of one host after which the next one is tried. A load balancer without servers takes the connection and closes
+it, which the driver tells as a PostgresConnectionError."""
 
 
 POOLED = {"statement_cache_size": 0}
@@ -90,7 +95,7 @@ class Sessions:
             keep_alive(connection, dsn.keepalive)
             async with asyncio.timeout(timeout):
                 if not self._pooled:
-                    made = (f"SET {name} = '{value}'" for name, value in self.settings.items())
+                    made = (f"SET {name} = {_quoted(value)}" for name, value in self.settings.items())
                     await connection.execute("; ".join(made) or "SELECT")
         except BaseException:
             connection.terminate()
@@ -134,6 +139,11 @@ class Sessions:
             return bool(await connection.execute(f"SELECT 1 WHERE pg_backend_pid() = {process:d}") == "SELECT 0")
         finally:
             other.terminate()
+
+
+def _quoted(value: str) -> str:
+    """A literal of SQL. The application name of the address may contain any character."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def pooled_settings_missing(sessions: Sessions, missing: Iterable[str]) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -16,10 +18,10 @@ from tests.support.gateway import make_flows, make_settings
 from tests.support.storage import make_storage
 
 
-def _application(mode: str) -> aiohttp.web.Application:
+def _application(mode: str, **settings: Any) -> aiohttp.web.Application:
     storage = make_storage("postgresql://127.0.0.1:1/nowhere").storage
     tasks = Tasks(storage.tasks, storage.feed, storage.fly, TaskRules("http://mesh"), compile_schema)
-    return build_app(make_settings(gateway_mode=mode), tasks, make_flows())
+    return build_app(make_settings(gateway_mode=mode, **settings), tasks, make_flows())
 
 
 async def test_a_starting_gateway_is_alive_and_not_ready() -> None:
@@ -63,6 +65,20 @@ async def test_a_start_that_fails_closes_the_port() -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(f"http://127.0.0.1:{await port}/health")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["::", "[::]"])
+async def test_a_gateway_that_listens_to_every_address_answers_both_families(host: str) -> None:
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    app = _application("testing", gateway_host=host)
+    served = asyncio.create_task(serve(app, contextlib.nullcontext(), stop, port.set_result))
+    async with aiohttp.ClientSession() as session:
+        for reached in ("127.0.0.1", "[::1]"):
+            async with session.get(f"http://{reached}:{await port}/health") as response:
+                assert response.status == 200, reached
+    stop.set()
+    await served
 
 
 def _routes(mode: Mode) -> set[tuple[str, str]]:

@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
@@ -136,6 +136,14 @@ async def test_settings_that_a_pooler_forgets_are_named_at_the_start(
             pass
     assert "not in force: plan_cache_mode, jit, lock_timeout, idle_in_transaction_session_timeout" in caplog.text
     assert "statement_timeout" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["o'brien", "a'; SELECT 1/0; --", "back\\slash", "100%"])
+async def test_the_application_name_of_the_address_is_the_sessions_whatever_it_contains(
+    database_url: str, name: str
+) -> None:
+    async with opened(f"{database_url}{'&' if '?' in database_url else '?'}application_name={quote(name)}") as database:
+        assert await database.fetchval("SHOW application_name") == name
 
 
 async def test_sessions_that_became_read_only_are_dropped_and_new_ones_write(database_url: str) -> None:

@@ -1,16 +1,48 @@
-"""The errors of a program that cannot listen at its configured address."""
+"""Where programs listen, and the errors of one that cannot listen at its configured address."""
 
 import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
 from asya_actor.telemetry.probes import probes
 from asya_crds.listening import CannotListen, listening
 from asya_gateway.exposition.server import metrics_server
+from asya_operator.domain.health import Health
+from asya_operator.metrics import OperatorMetrics
+from asya_operator.probes import serve_probes
 
 LONG_LABEL = "a" * 64 + ".example.com"
 ELSEWHERE = "192.0.2.1"
+
+
+@asynccontextmanager
+async def operators_probes(host: str) -> AsyncIterator[int]:
+    runner, port = await serve_probes(Health(), OperatorMetrics(), host, 0)
+    try:
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+SERVERS: dict[str, Callable[[], AbstractAsyncContextManager[int | None]]] = {
+    "worker": lambda: probes("::", 0, lambda: True),
+    "metrics of a gateway": lambda: metrics_server(CollectorRegistry(), "::", 0),
+    "operator": lambda: operators_probes("::"),
+}
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_program_that_listens_to_every_address_answers_both_families(name: str) -> None:
+    """The gateway's own port: tests/integration/http/test_starting.py."""
+    async with SERVERS[name]() as port, aiohttp.ClientSession() as session:
+        for host in ("127.0.0.1", "[::1]"):
+            async with session.get(f"http://{host}:{port}/metrics") as response:
+                assert response.status == 200, host
 
 
 @pytest.mark.parametrize("host", [LONG_LABEL, ELSEWHERE, "nowhere.invalid"])

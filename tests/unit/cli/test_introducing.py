@@ -2,11 +2,13 @@
 
 import io
 import logging
+import re
 
 import pytest
 
 from asya_cli.dev.introducing import closed_lines, connection_lines
 from asya_cli.dev.session import _handler
+from asya_cli.options import gateway_of
 from asya_cli.terminal import ReadableConsole
 
 TOOLS = [{"name": "echo", "inputSchema": {"type": "object"}}]
@@ -26,6 +28,17 @@ def test_at_another_port_the_commands_begin_with_the_address_and_do_not_repeat_i
     assert not any("--url" in line or "ASYA_URL" in line for line in rest)
     assert f"agent card       {ELSEWHERE}/.well-known/agent-card.json" in rest
     assert "ASYA_URL" not in "\n".join(lines("http://127.0.0.1:8080"))
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_every_url_that_is_printed_names_the_gateway_to_commands(closed: bool) -> None:
+    if closed:
+        lines = closed_lines(ELSEWHERE, TOOLS, "postgresql://x", skills=True, logins=True)
+    else:
+        lines = connection_lines(ELSEWHERE, TOOLS, skills=True)
+    urls = re.findall(rf"{ELSEWHERE}[^\s\"']*", "\n".join(lines))
+    assert {url.removeprefix(ELSEWHERE) for url in urls} == {"", "/mcp", "/tools/call", "/.well-known/agent-card.json"}
+    assert {gateway_of(url) for url in urls} == {ELSEWHERE}
 
 
 def test_without_skills_no_card_is_named() -> None:

@@ -31,7 +31,9 @@ HALF_AN_EMOJI = "\ud83d"
 ANYTHING = st.text(
     st.characters(exclude_categories=[]) | st.characters(codec="latin-1") | st.sampled_from("\ud83d\x1b\x9b")
 )
-OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e]")
+REORDERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Unicode's property Bidi_Control, whole."""
+OBEYED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{REORDERING}]")
 OURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -53,6 +55,7 @@ def task(text: str) -> dict[str, Any]:
 
 @given(ANYTHING)
 @example(TITLE + HALF_AN_EMOJI)
+@example(REORDERING)
 def test_no_character_is_left_that_a_terminal_obeys_or_no_encoding_writes(text: str) -> None:
     shown = readable(text)
     assert not OBEYED.search(shown)

@@ -1,11 +1,13 @@
 """What `asya dev` writes where there is no terminal."""
 
+import traceback
 from io import StringIO
+from pathlib import Path
 from typing import cast
 
 from rich.console import Console
 
-from asya_cli.dev.view import Picture, View, task_line
+from asya_cli.dev.view import Picture, View, task_line, user_frames
 from asya_crds.task_json import TaskSummaryJson
 
 
@@ -34,6 +36,26 @@ def test_lines_name_who_wrote_them() -> None:
         view.say(kind, "a line")
     speakers = ["handlers", "crew    ", "asya    ", "asya    "]
     assert written.getvalue().splitlines() == [f"{who} │ a line" for who in speakers]
+
+
+def test_of_an_exception_group_each_place_in_the_users_files_is_shown() -> None:
+    def fail(number: int) -> Exception:
+        try:
+            raise ValueError(number)
+        except ValueError as error:
+            return error
+
+    try:
+        raise ExceptionGroup("several", [fail(1), ExceptionGroup("more", [fail(2)])])
+    except ExceptionGroup as error:
+        text = "".join(traceback.format_exception(error))
+    frames = user_frames(text, Path(__file__).parent)
+    assert [line.strip() for line in frames if "File" not in line and "^" not in line] == [
+        'raise ExceptionGroup("several", [fail(1), ExceptionGroup("more", [fail(2)])])',
+        *["raise ValueError(number)"] * 2,
+    ]
+    assert all("test_view.py" in line for line in frames if "File" in line)
+    assert user_frames(text, Path("/elsewhere")) == []
 
 
 def test_the_command_that_answers_a_task_names_a_gateway_that_is_not_the_default_one() -> None:

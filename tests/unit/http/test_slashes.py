@@ -1,8 +1,9 @@
 """Each route answers with and without its last slash, and the front page says what this is."""
 
-import asyncio
 import re
-import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -11,7 +12,6 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from prometheus_client import CollectorRegistry
 
 from asya_actor.telemetry.probes import probes
-from asya_crds.listening import dual_stack_socket
 from asya_gateway.composition.program import Gateway
 from asya_gateway.exposition.server import metrics_server
 from asya_gateway.protocols.http.keys import READINESS
@@ -20,6 +20,8 @@ from asya_operator.domain.health import Health
 from asya_operator.metrics import OperatorMetrics
 from asya_operator.probes import serve_probes
 from tests.support.gateway import make_settings
+
+ROOT = Path(__file__).parents[3]
 
 
 def application(mode: str = "testing") -> web.Application:
@@ -47,14 +49,15 @@ async def test_every_route_is_found_with_a_last_slash_too(mode: str) -> None:
 
 
 async def test_an_unknown_route_stays_unknown_and_a_wrong_method_is_reported() -> None:
-    async with TestClient(TestServer(application())) as client:
-        statuses = {
-            path: (await client.request(method, path)).status
-            for method, path in (
-                ("GET", "/nothing/"), ("GET", "//"), ("GET", "/tasks//"), ("DELETE", "/health/"), ("GET", "/health/"),
-            )
-        }  # fmt: skip
-    assert statuses == {"/nothing/": 503, "//": 503, "/tasks//": 503, "/health/": 200}
+    expected = {
+        ("GET", "/nothing/"): 404, ("GET", "/health//"): 404, ("GET", "/mcp//"): 404,
+        ("DELETE", "/health/"): 405, ("GET", "/health/"): 200,
+    }  # fmt: skip
+    app = application()
+    async with TestClient(TestServer(app)) as client:
+        app[READINESS].started = True
+        statuses = {(method, path): (await client.request(method, path)).status for method, path in expected}
+    assert statuses == expected
 
 
 async def test_an_identifier_is_read_from_a_path_with_a_last_slash() -> None:
@@ -66,32 +69,46 @@ async def test_an_identifier_is_read_from_a_path_with_a_last_slash() -> None:
             assert (answer.status, (await answer.text()).partition(":")[0]) == (400, "id"), path
 
 
-async def test_a_browser_is_told_in_three_lines_what_this_is() -> None:
-    app = application("api")
-    async with TestClient(TestServer(app)) as client:
+@asynccontextmanager
+async def gateway_in(mode: str) -> AsyncIterator[int]:
+    app = application(mode)
+    async with TestServer(app) as server:
         app[READINESS].started = True
-        answer = await client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
-        assert (answer.status, answer.content_type) == (200, "text/plain")
-        text = await answer.text()
-    assert len(text.splitlines()) == 3
-    assert "/mcp" in text
-    assert "docs" in text
+        assert server.port
+        yield server.port
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-async def test_listening_to_every_address_takes_both_families() -> None:
-    taken = dual_stack_socket("::", 0)
-    assert taken is not None
-    server = await asyncio.start_server(lambda _reader, writer: writer.close(), sock=taken)
+@asynccontextmanager
+async def operators_probes() -> AsyncIterator[int]:
+    runner, port = await serve_probes(Health(), OperatorMetrics(), "127.0.0.1", 0)
     try:
-        for host in ("127.0.0.1", "::1"):
-            _, writer = await asyncio.open_connection(host, taken.getsockname()[1])
-            writer.close()
-            await writer.wait_closed()
+        yield port
     finally:
-        server.close()
-        await server.wait_closed()
-    assert dual_stack_socket("127.0.0.1", 0) is None
+        await runner.cleanup()
+
+
+SERVERS: dict[str, tuple[Callable[[], AbstractAsyncContextManager[int | None]], set[str]]] = {
+    "api": (lambda: gateway_in("api"), {"/mcp", "/openapi.json", "/health/flows"}),
+    "testing": (lambda: gateway_in("testing"), {"/mcp", "/openapi.json", "/health/flows"}),
+    "mesh": (lambda: gateway_in("mesh"), {"/openapi.json", "/health/flows"}),
+    "metrics of a gateway": (lambda: metrics_server(CollectorRegistry(), "127.0.0.1", 0), {"/metrics"}),
+    "worker": (lambda: probes("127.0.0.1", 0, lambda: True), {"/health", "/health/ready", "/metrics"}),
+    "operator": (operators_probes, {"/healthz", "/readyz", "/metrics"}),
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_browser_is_told_in_three_lines_what_this_is(name: str) -> None:
+    serving, routes = SERVERS[name]
+    html = {"Accept": "text/html,*/*;q=0.8"}
+    async with serving() as port, aiohttp.request("GET", f"http://127.0.0.1:{port}/", headers=html) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/plain")
+        what, which, where = (await answer.text()).splitlines()
+    assert "asya" in what
+    assert set(re.findall(r"(?<![\w.])/[a-z./]+[a-z]", which)) == routes
+    pages = re.findall(r"docs(?:/[\w.]+)+", where)
+    assert pages
+    assert all((ROOT / page.rstrip(".")).exists() for page in pages)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready"])
@@ -107,11 +124,8 @@ async def test_the_metrics_of_a_gateway_answer_with_their_last_slash_too() -> No
 
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
 async def test_the_operators_routes_answer_with_their_last_slash_too(path: str) -> None:
-    runner, port = await serve_probes(Health(), OperatorMetrics(), "127.0.0.1", 0)
-    try:
+    async with operators_probes() as port:
         with_and_without = await statuses(port, path)
-    finally:
-        await runner.cleanup()
     assert with_and_without[0] == with_and_without[1] != 404
 
 
