@@ -24,6 +24,7 @@ from asya_gateway.protocols.http.admission import Admission
 from asya_gateway.protocols.http.background import BACKGROUND, Background, run_background
 from asya_gateway.protocols.http.bad_credentials import BadCredentials
 from asya_gateway.protocols.http.callers import REVOKED
+from asya_gateway.protocols.http.connections import Runner
 from asya_gateway.protocols.http.edge import edge
 from asya_gateway.protocols.http.guard import Guard
 from asya_gateway.protocols.http.held_requests import HeldRequests
@@ -197,7 +198,7 @@ async def serve(
 
 
 def _runner(app: web.Application, drain_timeout: float) -> web.AppRunner:
-    return malformed.Runner(
+    return Runner(
         app,
         handler_cancellation=True,
         access_log=None,

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
-from typing import ClassVar
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -44,13 +43,15 @@ class _Plain(web.Response):
     to aiohttp.
     """
 
-    always: ClassVar[dict[str, str]]
+    fixed: tuple[tuple[str, str], ...]
+    """Names and values of its headers."""
     _written_by: asyncio.Transport | None = None
 
     def __init__(self, body: bytes = b"", more: Mapping[str, str] | None = None) -> None:
         """`more` are headers of which there are few forms, and none that a client makes."""
         super().__init__(body=body)
-        self.fixed = tuple(({**self.always, **more} if more else self.always).items())
+        if more:
+            self.fixed = tuple({**dict(self.fixed), **more}.items())
 
     @property
     @override
@@ -95,13 +96,13 @@ class _Plain(web.Response):
 class PlainJson(_Plain):
     """A plain 200 with JSON text."""
 
-    always = JSON_HEADERS
+    fixed = tuple(JSON_HEADERS.items())
 
 
 class PlainEmpty(_Plain):
     """A plain 200 without a body."""
 
-    always: ClassVar[dict[str, str]] = {}
+    fixed = ()
 
 
 @lru_cache(maxsize=64)

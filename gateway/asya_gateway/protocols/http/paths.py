@@ -4,7 +4,8 @@ from aiohttp import web
 
 from asya_gateway.protocols.http.fields import checked_id
 
-ID = "{id:[^/]+}"
+ID_NAME = "id"
+ID = f"{{{ID_NAME}:[^/]+}}"
 """A path segment with an identifier. Ids are opaque, so everything except a slash is accepted."""
 
 LARGEST_SEQ = 2**63 - 1
@@ -12,7 +13,7 @@ LARGEST_SEQ = 2**63 - 1
 
 def path_id(request: web.Request) -> str:
     """The id in the path. Raises InvalidInput."""
-    return checked_id(request.match_info["id"], "id")
+    return checked_id(request.match_info[ID_NAME], ID_NAME)
 
 
 def last_event_id(request: web.BaseRequest) -> int:

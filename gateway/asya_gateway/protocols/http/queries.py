@@ -9,7 +9,7 @@ from asya_gateway.protocols.http.fields import checked_id, unknown
 
 def only_parameters(request: web.BaseRequest, *known: str) -> None:
     """Refuse an unknown parameter, and one that occurs twice. Raises InvalidInput naming it."""
-    if not request.query_string:
+    if "?" not in request.raw_path:
         return
     for name in request.query:
         if name not in known:

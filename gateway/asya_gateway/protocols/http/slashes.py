@@ -8,8 +8,6 @@ from aiohttp.typedefs import Handler
 
 def has_needless_slash(request: web.Request) -> bool:
     """Whether the path is not a route and ends with a slash that may be superfluous."""
-    if not request.path.endswith("/"):
-        return False
     refusal = request._match_info.http_exception if request._match_info is not None else None
     if refusal is None or refusal.status != HTTPStatus.NOT_FOUND:
         return False
