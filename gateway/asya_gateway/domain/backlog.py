@@ -104,6 +104,9 @@ class Backlog:
 
     def check(self, actor: str) -> None:
         """Refuse a new call whose flow begins at this actor. Raises QueueFull."""
+        figures = self._figures
+        if not figures.full and not figures.everything:
+            return
         figures = self.figures
         if figures.everything:
             self.refused += 1

@@ -52,5 +52,6 @@ class Runner(web.AppRunner):
         (door,) = self.app.middlewares
         # Whatever the server was made with stays.
         made.__class__ = Connections
-        made.request_handler = exactly_routed(self.app, door, made.request_handler)
+        # Every request of such a server is one that the application has made.
+        made.request_handler = exactly_routed(self.app, door, made.request_handler)  # type: ignore[assignment]
         return made

@@ -9,7 +9,7 @@ from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from asya_gateway.protocols.http.paths import ID_NAME
 
-RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Found = tuple[UrlMappingMatchInfo, Handler]
 
 
@@ -19,8 +19,7 @@ def exactly_routed(app: web.Application, door: Middleware, otherwise: RequestHan
     10.1.1)."""
     routes = ExactRoutes(app)
 
-    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        assert isinstance(request, web.Request), "the application makes them"
+    def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
         found = routes.find(request.method, request.raw_path)
         if found is None or hdrs.EXPECT in request.headers:
             return otherwise(request)
