@@ -34,6 +34,7 @@ from asya_operator.reconcilers.sources import Sources
 from asya_operator.reconcilers.statuses import StatusWriter
 from asya_operator.settings import OperatorSettings
 from asya_transports.description import TransportSettings
+from asya_transports.driver_logs import quiet_drivers
 from asya_transports.known import describe, transport_settings
 from asya_transports.opening import open_transport
 from asya_transports.port import Transport
@@ -61,6 +62,7 @@ def main(settings: OperatorSettings | None = None) -> int:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[output])
     for name in ("kopf.objects", "kopf._core"):
         logging.getLogger(name).setLevel(logging.WARNING)  # these log a line for each event of each object
+    quiet_drivers()
     warn_of_scaling(settings)
     return asyncio.run(run(settings))
 

@@ -1,5 +1,6 @@
 """The descriptions of queue systems, without connecting to them."""
 
+import ast
 import subprocess
 import sys
 from dataclasses import replace
@@ -77,6 +78,39 @@ def test_each_declared_limit_is_in_the_page_about_delivery(description: Transpor
     ]
     found = limits_of_the_page()[description.name]
     assert [cell.partition(" (")[0] for cell in found] == wanted
+
+
+OF_THE_DATABASE = {"asya_cli/dev/postgres.py": "the programs of the database server that asya dev starts"}
+
+
+def texts(source: str) -> set[str]:
+    """The texts of a program, without those that say something to its readers."""
+    tree = ast.parse(source)
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in said)
+    return {node.value for node in constants if isinstance(node.value, str)}
+
+
+def test_no_program_names_a_queue_system() -> None:
+    """A new one is a folder and a line in known.py."""
+    root = Path(__file__).parents[2]
+    names = {name for name, found in DESCRIPTIONS.items() for name in (name, *found.drivers)}
+    variables = [each.name for found in DESCRIPTIONS.values() for each in (*found.variables, *found.operator_variables)]
+    own = [name for name in variables if not name.startswith("ASYA_DATABASE")]
+    assert len(own) > 20
+    named = {
+        (str(file.relative_to(root / package)), text)
+        for package in ("crds", "gateway", "operator")
+        for file in (root / package).glob("asya_*/**/*.py")
+        if not file.is_relative_to(root / "gateway/asya_transports")
+        for text in texts(file.read_text())
+        if text in names or any(name in text for name in own)
+    }
+    assert {file for file, _ in named} == OF_THE_DATABASE.keys(), named
+
+
+def test_a_text_that_names_a_queue_system_is_found() -> None:
+    assert texts('"""rabbitmq"""\nif name == "sqs":\n    """postgres"""\n    url = f"{PUBSUB}x"') == {"sqs", "x"}
 
 
 def test_an_unknown_transport_is_named_with_the_known_ones() -> None:

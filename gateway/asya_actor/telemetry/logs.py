@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from asya_crds.masking import masked
 from asya_crds.readable import readable
+from asya_transports.driver_logs import quiet_drivers
 
 _WHERE: ContextVar[dict[str, str] | None] = ContextVar("asya_actor_where", default=None)
 
@@ -85,3 +86,4 @@ def log_to_stderr(level: str, style: Literal["json", "text"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [output]
     root.setLevel(level.upper())
+    quiet_drivers()

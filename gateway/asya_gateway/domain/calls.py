@@ -28,8 +28,8 @@ class TaskRules:
     """The largest message that the queue system accepts, less what hops may add to it."""
     bytes_of: Callable[[str], int] = lambda envelope: len(envelope.encode())
     """Bytes of an envelope as the queue system takes it, at most MOST_BYTES for a character."""
-    transport: str = "postgres"
-    """The queue system's name, for users."""
+    transport: str = "the queue system"
+    """Its name, for users."""
     caller_claims: frozenset[str] = frozenset()
     """Claims of a caller that its envelope carries."""
     owner_cap: int | None = None

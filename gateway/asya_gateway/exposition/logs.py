@@ -13,9 +13,10 @@ from typing_extensions import override
 from asya_crds.masking import masked
 from asya_crds.readable import readable
 from asya_gateway.telemetry.context import current
+from asya_transports.driver_logs import quiet_drivers
 
-CHATTY = ("aio_pika", "aiormq", "asyncio", "opentelemetry", "urllib3")
-"""Loggers of libraries; their debug lines are not logged."""
+CHATTY = ("asyncio", "opentelemetry", "urllib3")
+"""Loggers of libraries; their debug lines are not logged, nor are those of the drivers of queue systems."""
 
 _PLAIN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 
@@ -90,6 +91,7 @@ def configure_logs(form: str, level: str, pod: str, stream: TextIO | None = None
     root.setLevel(level.upper())
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(root.level, logging.INFO))
+    quiet_drivers()
     refusals = logging.getLogger("aiohttp.server")
     if not any(isinstance(each, BrokenRequests) for each in refusals.filters):
         refusals.addFilter(BrokenRequests())

@@ -15,6 +15,7 @@ from asya_actor.telemetry.logs import JsonLines, TextLines, log_to_stderr, loggi
 from asya_actor.telemetry.probes import probes
 from asya_actor.telemetry.tracing import no_span, spans, trace_id_of
 from asya_crds.envelope import Envelope, Route
+from asya_transports.known import DESCRIPTIONS
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ENVELOPE = Envelope("task", Route((), "a", ()), {}, headers={"traceparent": TRACEPARENT, "x-asya-flow": "greet"})
@@ -114,6 +115,20 @@ def test_a_line_is_one_json_object_with_task_flow_actor_and_trace(
         "flow": "greet",
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
     }
+
+
+def test_debug_lines_of_drivers_are_left_out_since_they_contain_messages_and_signatures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    monkeypatch.setattr(root, "level", root.level)
+    log_to_stderr("debug", "json")
+    logging.getLogger("a.handler").debug("its own")
+    for each in DESCRIPTIONS.values():
+        for driver in each.drivers:
+            logging.getLogger(f"{driver}.auth").debug("theirs")
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["its own"]
 
 
 def test_errors_are_in_both_forms_of_a_line() -> None:

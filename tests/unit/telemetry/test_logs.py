@@ -22,10 +22,12 @@ from asya_gateway.domain.oauth.secrets import (
 )
 from asya_gateway.exposition.logs import configure_logs
 from asya_gateway.telemetry.context import about, begin
+from asya_transports.known import DESCRIPTIONS
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 
+DRIVERS = [driver for each in DESCRIPTIONS.values() for driver in each.drivers]
 Configure = Callable[..., io.StringIO]
 
 
@@ -133,11 +135,14 @@ def test_text_lines_carry_the_task_and_hide_credentials(configured: Configure) -
 def test_the_level_holds_for_us_and_debug_is_not_for_libraries(configured: Configure) -> None:
     stream = configured(level="debug")
     logging.getLogger("asya_gateway.x").debug("ours")
-    logging.getLogger("aio_pika.y").debug("theirs")
+    for name in ("asyncio", *DRIVERS):
+        logging.getLogger(f"{name}.y").debug("theirs")
     assert [line["message"] for line in lines(stream)] == ["ours"]
 
     stream = configured(level="warning")
     logging.getLogger("asya_gateway.x").info("quiet")
+    for name in DRIVERS:
+        logging.getLogger(name).info("theirs")
     assert lines(stream) == []
 
 
