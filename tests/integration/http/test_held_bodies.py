@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import secrets
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
@@ -10,17 +11,28 @@ from typing import Any
 import pytest
 
 from asya_crds import jsontext
+from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
+from asya_gateway.domain.identity.principals import OPEN
 from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.task import LARGEST_INLINE, TaskUpdate
-from asya_gateway.protocols.http.keys import HELD
+from asya_gateway.protocols.http.keys import HELD, TASKS
 from asya_gateway.storage.tasks.store import PostgresTasks
+from tests.support.blocks import counted_blocks
 from tests.support.gateway import Gateway, start_gateway
+from tests.support.gateway import send as post_bytes
 from tests.support.mcp import post, stateless_body, stateless_headers
 from tests.support.waiting import until
 
 MEGABYTE = 1_000_000
 LARGE = "r" * MEGABYTE
+PAUSE = {
+    "prev": ["first"],
+    "curr": "x-pause",
+    "next": [],
+    "status": "paused",
+    "pause_metadata": {"prompt": "Approve?", "fields": [{"name": "ok", "type": "boolean"}]},
+}
 
 
 @contextlib.contextmanager
@@ -177,6 +189,44 @@ async def test_nothing_but_reading_a_task_asks_for_its_bodies(
         assert len((await gateway.get("/tasks"))[1]["tasks"]) == 2
         assert (await gateway.call("DELETE", f"/api/v1/mesh/{task_id}"))[0] == 204
         assert (await reader.all())[-1].data["status"] == "canceled"
+
+
+BODY_BLOCKS = 500
+"""Blocks of 8 kB of a body of BODY characters, which is stored in pieces."""
+BODY = secrets.token_hex(BODY_BLOCKS * 4_000)
+"""No compression makes it small."""
+WITHOUT_BODIES = 120
+
+
+async def test_no_statement_of_requests_that_need_no_body_reads_one(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Payload and result are large. The checkpoint, of which an answer is a part, is not."""
+    body = jsontext.dumps({"name": "anything", "arguments": {"text": BODY}}).encode()
+    key = {"Idempotency-Key": "once"}
+    called = [await post_bytes(gateway, "/tools/call", body, **each) for each in (key, {}, {})]
+    asked, ended = [entry.task_id for entry in gateway.running.handed[1:]]
+    final = jsontext.dumps({"status": "succeeded", "result": BODY}).encode()
+    assert (await post_bytes(gateway, f"/mesh/{ended}/final", final))[0] == 200
+    with counted_blocks(monkeypatch) as blocks:
+        async with gateway.stream(f"/stream/{asked}") as reader:
+            await reader.next()
+            assert (await gateway.post(f"/mesh/{asked}/progress", PAUSE))[0] == 200
+            assert (await reader.next()).data["status"] == "paused"  # type: ignore[union-attr]
+            # REST answers with the task, so that the answer alone is given here.
+            assert (await gateway.app[TASKS].answer(asked, OPEN, {"ok": True})).status is TaskStatus.RUNNING
+            for task_id in (asked, ended):
+                await gateway.get(f"/mesh/{task_id}/active")
+            assert len((await gateway.get("/tasks"))[1]["tasks"]) == 3
+            assert await post_bytes(gateway, "/tools/call", body, **key) == called[0]
+            assert (await post_bytes(gateway, "/tools/call", body, **key, Prefer="wait=1"))[0] == 202
+            assert (await gateway.post(f"/tasks/{ended}/cancel"))[0] == 409
+            assert (await gateway.call("DELETE", f"/api/v1/mesh/{asked}"))[0] == 204
+            assert (await reader.all())[-1].data["status"] == "canceled"
+    blocks.check(WITHOUT_BODIES)
+    with counted_blocks(monkeypatch) as reading:
+        assert len((await gateway.get(f"/tasks/{ended}"))[1]["result"]) == len(BODY)
+    assert reading.most > BODY_BLOCKS
 
 
 async def test_whatever_is_held_open_counts_against_one_limit_before_anything_is_stored(database_url: str) -> None:
