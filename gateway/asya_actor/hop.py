@@ -285,7 +285,9 @@ def _database_time(envelope: Envelope, left: float | None) -> datetime:
     attempt may have been another worker's, and the clocks of two machines differ. If mesh or the envelope has no
     deadline, it is this machine's time."""
     deadline = envelope.deadline_at
-    return datetime.now(UTC) if deadline is None or left is None else deadline - timedelta(seconds=left)
+    if deadline is None or left is None:
+        return datetime.now(UTC)  # noqa: TID251 # without a deadline there is no other
+    return deadline - timedelta(seconds=left)
 
 
 def _first_attempt(envelope: Envelope) -> datetime | None:

@@ -22,7 +22,12 @@ class LoginBearer:
 
     held = TokenSource.LOGIN
 
-    def __init__(self, login: Login, store: LoginFolder, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        login: Login,
+        store: LoginFolder,
+        now: Callable[[], float] = time.time,  # noqa: TID251 # compared with this clock alone, to renew early
+    ) -> None:
         self._login, self._store, self._now = login, store, now
 
     async def token(self) -> str:

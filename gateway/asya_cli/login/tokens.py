@@ -133,7 +133,7 @@ def with_tokens(login: Login, answer: dict[str, Any]) -> Login:
         access_token=_text(answer, "access_token", login.token_endpoint),
         refresh_token=refresh_token if isinstance(refresh_token, str) else login.refresh_token,
         scope=scope if isinstance(scope, str) else login.scope,
-        expires_at=time.time() + ttl,
+        expires_at=time.time() + ttl,  # noqa: TID251 # compared with this clock alone, to renew early
     )
 
 

@@ -37,4 +37,4 @@ class ServiceClock:
         """A time of publishing by our clock: both are seconds since the epoch."""
         elapsed = time.monotonic()
         self._beyond = max(self._beyond, published - elapsed)
-        return published - max(0.0, self._beyond + elapsed - time.time())
+        return published - max(0.0, self._beyond + elapsed - time.time())  # noqa: TID251 # it is corrected here

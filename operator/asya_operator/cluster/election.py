@@ -110,7 +110,8 @@ class Election:
         if found is not None and not self._observer.may_take(spec, time.monotonic()):
             self._held_until = 0.0
             return False
-        await self._write(found, taken(spec, self._identity, self._times, datetime.now(UTC)))
+        now = datetime.now(UTC)  # noqa: TID251 # others watch for changes of it, by their monotonic clocks
+        await self._write(found, taken(spec, self._identity, self._times, now))
         # Counted from before the request, because the API server may have stored it at any time since.
         self._held_until = began + self._times.renew_deadline
         return True

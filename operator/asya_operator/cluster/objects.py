@@ -110,7 +110,7 @@ class KubernetesCluster:
             raise error_of(answer, f"delete {document['kind']}")
 
     async def post(self, notice: KubernetesEvent) -> None:
-        about, now = notice.about, datetime.now(UTC)
+        about, now = notice.about, datetime.now(UTC)  # noqa: TID251 # shown, and compared with nothing
         event = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",

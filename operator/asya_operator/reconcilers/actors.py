@@ -333,7 +333,7 @@ class Actors:
     async def _say(self, body: Body, status: Mapping[str, Any], conditions: list[Condition]) -> None:
         generation = int(body["metadata"].get("generation") or 0)
         before: Mapping[str, Any] = body.get("status") or {}
-        merged = merge(before.get("conditions") or [], conditions, generation, datetime.now(UTC))
+        merged = merge(before.get("conditions") or [], conditions, generation, datetime.now(UTC))  # noqa: TID251 # shown, and compared with nothing
         wanted = {**status, "observedGeneration": generation}
         if merged is None and contains(before, {key: value for key, value in wanted.items() if value is not None}):
             return

@@ -62,7 +62,7 @@ class StatusWriter:
         self,
         cluster: Cluster,
         sources: Sources,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),  # noqa: TID251 # shown, and compared with nothing
         wrote: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._cluster, self._sources, self._clock, self._wrote = cluster, sources, clock, wrote

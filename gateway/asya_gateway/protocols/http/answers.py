@@ -69,7 +69,7 @@ class _Plain(web.Response):
                 self.headers.setdefault(name, value)
             return await super().prepare(request)
         self._written_by = transport
-        transport.write(b"%b%d\r\n\r\n%b" % (_head(int(time.time()), self.fixed), len(body), body))
+        transport.write(b"%b%d\r\n\r\n%b" % (_head(int(time.time()), self.fixed), len(body), body))  # noqa: TID251 # the header Date
         if len(body) > KEPT:
             self.body = None
         return None
