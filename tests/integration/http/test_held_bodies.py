@@ -15,7 +15,7 @@ from asya_crds.status import TaskStatus
 from asya_gateway.domain.errors import Unavailable
 from asya_gateway.domain.identity.principals import OPEN
 from asya_gateway.domain.owners import EVERY_OWNER
-from asya_gateway.domain.task import LARGEST_INLINE, TaskUpdate
+from asya_gateway.domain.task import TaskUpdate
 from asya_gateway.protocols.http.keys import HELD, TASKS
 from asya_gateway.storage.tasks.store import PostgresTasks
 from tests.support.blocks import counted_blocks
@@ -129,7 +129,7 @@ async def test_a_body_beyond_64_kib_waits_in_the_database_and_comes_with_its_eve
     assert LARGE in jsontext.dumps(event.data)
 
 
-@pytest.mark.parametrize(("size", "whole"), [(LARGEST_INLINE - 2, True), (LARGEST_INLINE - 1, False)])
+@pytest.mark.parametrize(("size", "whole"), [(64 * 1024 - 2, True), (64 * 1024 - 1, False)])
 async def test_64_kib_come_with_the_entry_in_every_way_of_reading_it(gateway: Gateway, size: int, whole: bool) -> None:
     """Repetitive text, which is stored in a fraction of its size: what counts is the text's."""
     task_id = await gateway.submit()

@@ -163,6 +163,20 @@ async def test_a_child_of_a_parent_that_has_ended_is_born_canceled(embedded: Run
     assert (late.status, late.message) == (TaskStatus.CANCELED, "Announced after its parent had ended")
 
 
+async def test_a_child_of_a_parent_below_a_task_that_has_ended_is_born_canceled(still_embedded: Running) -> None:
+    """However long it takes until the parent has its own end."""
+    await declare(still_embedded, "first", "second", "third")
+    root, parent = await still_embedded.create(), await still_embedded.create()
+    await still_embedded.storage.database.execute("UPDATE tasks SET parent_id = $2 WHERE id = $1", parent, root)
+    task_id, ack = await delivered(still_embedded)
+    await still_embedded.tasks.begin(begin(task_id))
+    await still_embedded.tasks.finish(canceled(root))
+    report = end(task_id, send(task_id), send("late", "third", parent=parent), ack=ack)
+    assert await still_embedded.tasks.end(report) == ENDED
+    late = await still_embedded.tasks.get("late", owner=EVERY_OWNER)
+    assert (late.status, late.message) == (TaskStatus.CANCELED, "Announced after its parent had ended")
+
+
 async def test_a_child_of_an_unknown_parent_is_sent_without_a_task(embedded: Running) -> None:
     task_id, ack = await delivered(embedded)
     await embedded.tasks.begin(begin(task_id))

@@ -91,6 +91,19 @@ async def test_a_part_is_kept_for_the_holder_of_the_claim_alone_and_renews_it(em
     assert await embedded.tasks.keep_part(part(task_id, 1, *one)) == REFUSED
 
 
+async def test_no_part_is_kept_below_a_task_that_has_ended(still_embedded: Running) -> None:
+    """However long it takes until each of its descendants has its own end."""
+    await declare(still_embedded, "first", "third")
+    root, (task_id, _) = await still_embedded.create(), await delivered(still_embedded)
+    await still_embedded.tasks.begin(begin(task_id))
+    await still_embedded.storage.database.execute("UPDATE tasks SET parent_id = $2 WHERE id = $1", task_id, root)
+    parts = [part(task_id, number, send(f"c{number}", "third", parent=task_id)) for number in range(2)]
+    assert await still_embedded.tasks.keep_part(parts[0]) == KEPT
+    await still_embedded.tasks.finish(canceled(root))
+    assert await still_embedded.tasks.keep_part(parts[1]) == REFUSED
+    assert await kept(still_embedded) == 1
+
+
 async def test_the_parts_of_a_worker_that_died_are_replaced_by_those_of_the_next(embedded: Running) -> None:
     task_id, ack = await delivered(embedded)
     await embedded.tasks.begin(begin(task_id, OTHER))
