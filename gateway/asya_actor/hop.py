@@ -73,9 +73,6 @@ class Hop:
             failure = broken("RouteMismatch", f"{actor.name} got a message whose current actor is {where}")
             return await self._fail(reports, failure, "RouteMismatch", claimed=False)
         deaths = redeliveries_of(envelope) + self._delivery.deliveries - 1
-        if deaths >= MAX_DELIVERIES:
-            failure = broken("WorkerDied", f"{actor.name} died or lost its queue {deaths} times with this message")
-            return await self._fail(reports, failure, "WorkerDied", claimed=False)
         begun = await self._begin(reports)
         if begun.action is BeginAction.DONE:
             return await self._repeat(reports, [Envelope.from_dict(frame) for frame in begun.frames])
@@ -88,6 +85,9 @@ class Hop:
             return "dropped"
         if _overdue(reports):
             return await self._fail(reports, overdue(actor.name, started=False), "Timeout")
+        if deaths >= MAX_DELIVERIES:  # judged after the claim: another worker may hold the hop, or have ended it
+            failure = broken("WorkerDied", f"{actor.name} died or lost its queue {deaths} times with this message")
+            return await self._fail(reports, failure, "WorkerDied")
         if self._batched is not None:
             self._batched.hold(actor.name)
         try:

@@ -164,6 +164,32 @@ async def test_a_message_that_kills_its_workers_finally_fails_its_task(mesh: Mes
     assert CALLS == []
 
 
+@EITHER
+async def test_a_message_that_was_counted_out_fails_no_hop_that_a_worker_holds(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of it, put off as often as its connections broke, while another worker does the work."""
+    monkeypatch.setattr("asya_actor.hop.BUSY_DELAY", 0.2)
+    task_id = await mesh.submit(["unserved"], {})
+    envelope = envelope_of(task_id, ["echo"], {})
+    claim = {"hop": "0", "attempt": 1, "claimant": "another"}
+    said = {**envelope.route.as_dict(), "claim": claim}
+    assert (await mesh.post(f"/mesh/{task_id}/progress", {**said, "status": "received"}))[0] == 200
+    await mesh.run(mesh.worker("echo", "echo"))
+    busy = MESSAGES.labels("echo", "busy")._value
+    before = busy.get()
+    await mesh.publish(envelope.with_(status={**envelope.status, "redeliveries": MAX_DELIVERIES}))
+    await until(lambda: busy.get() > before + 1, what="the second time that it is put off")
+    assert (await mesh.post(f"/mesh/{task_id}/progress", {**said, "status": "completed"}))[0] == 200
+
+    async def gone() -> bool:
+        return await held(mesh, "echo") == 0
+
+    await until(gone, what="the copy that is done")
+    assert (await mesh.task(task_id))["status"] == "running"
+    assert CALLS == []
+
+
 @pytest.mark.parametrize("life", ["single", "batched"])
 async def test_mesh_away_for_longer_than_every_delivery_costs_no_attempt(database_url: str, life: str) -> None:
     """A fault test holds mesh down for longer than the delivery limit times the backoff."""
