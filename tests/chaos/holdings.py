@@ -19,6 +19,9 @@ POOL = 10
 QUEUES = 2
 """Connections to the queue system that it may have more: the one for publishing is opened when it is first needed, and
 on a slow machine the one for receiving may come late."""
+POLLED_IN_TURN = 6
+"""The same for SQS: aiohttp uses the idle connection that was idle longest, so that polls of 2 s keep as many as come
+round within the 12 s after which aiobotocore closes idle ones."""
 CONNECTIONS = 4
 """Other connections that it may have more: of those that it uses again, some are open at a time."""
 FILES = 4
@@ -85,18 +88,21 @@ async def _tasks(folder: Path, pid: int) -> Mapping[str, int]:
     return found
 
 
-def leaks(before: Mapping[str, Holdings], after: Mapping[str, Holdings]) -> list[str]:
-    """What is wrong, in words: which processes are gone, and which hold more than before."""
+def leaks(before: Mapping[str, Holdings], after: Mapping[str, Holdings], to_queues: int = QUEUES) -> list[str]:
+    """What is wrong, in words: which processes are gone, and which hold more than before. `to_queues`: connections to
+    the queue system that a process may have more."""
     gone = [f"{name} does not run any more" for name in before.keys() - after.keys()]
     return gone + [
-        f"{name} {told}" for name in sorted(before.keys() & after.keys()) for told in _more(before[name], after[name])
+        f"{name} {told}"
+        for name in sorted(before.keys() & after.keys())
+        for told in _more(before[name], after[name], to_queues)
     ]
 
 
-def _more(before: Holdings, after: Holdings) -> Iterable[str]:
+def _more(before: Holdings, after: Holdings, to_queues: int) -> Iterable[str]:
     counted = (
         ("connections to the database", before.to_database, after.to_database, POOL),
-        ("connections to the queue system", before.to_queues, after.to_queues, QUEUES),
+        ("connections to the queue system", before.to_queues, after.to_queues, to_queues),
         ("other connections", before.other_connections, after.other_connections, CONNECTIONS),
         ("open files", before.files, after.files, FILES),
     )

@@ -17,7 +17,7 @@ from servers.sqs import sqs_stand_in
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.clients import MIX
 from tests.chaos.controller import BROKER_STARTS_WITHIN, Controller
-from tests.chaos.holdings import Holdings, holdings, leaks, level
+from tests.chaos.holdings import POLLED_IN_TURN, QUEUES, Holdings, holdings, leaks, level
 from tests.chaos.logs import unhandled
 from tests.chaos.others import Others
 from tests.chaos.owners import Owner, owners
@@ -188,6 +188,7 @@ async def _messages_left(world: ClosedWorld) -> list[str]:
 async def _leaked(world: ClosedWorld, before: Mapping[str, Holdings]) -> list[str]:
     """What processes hold that they do not let go."""
     until = time.monotonic() + LET_GO_WITHIN
-    while (found := leaks(before, await holdings(world))) and time.monotonic() < until:
+    to_queues = POLLED_IN_TURN if world.queues.transport == "sqs" else QUEUES
+    while (found := leaks(before, await holdings(world), to_queues)) and time.monotonic() < until:
         await lasts(2)
     return found

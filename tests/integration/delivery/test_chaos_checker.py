@@ -11,7 +11,7 @@ import pytest
 from servers.databases import execute
 from tests.chaos import checker
 from tests.chaos.checker import judge
-from tests.chaos.holdings import FILES, POOL, TASKS, Holdings, leaks
+from tests.chaos.holdings import FILES, POLLED_IN_TURN, POOL, TASKS, Holdings, leaks
 from tests.chaos.logs import unhandled
 from tests.chaos.records import Record, Records, mark_of, read
 
@@ -248,6 +248,13 @@ def test_what_a_process_holds_more_is_told(after: Holdings, told: str) -> None:
 
 def test_a_process_that_is_gone_is_told() -> None:
     assert leaks({"api-0": AT_REST}, {}) == ["api-0 does not run any more"]
+
+
+def test_connections_that_polls_use_in_turn_are_no_leak_beyond_that_they_are() -> None:
+    after = [replace(AT_REST, to_queues=AT_REST.to_queues + more) for more in (POLLED_IN_TURN, POLLED_IN_TURN + 1)]
+    found = [leaks({"first-0": AT_REST}, {"first-0": each}, POLLED_IN_TURN) for each in after]
+    assert [len(each) for each in found] == [0, 1]
+    assert all(leaks({"first-0": AT_REST}, {"first-0": each}) for each in after)
 
 
 def test_an_error_that_nobody_handled_is_told(tmp_path: Path) -> None:
