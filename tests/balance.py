@@ -8,6 +8,7 @@ A control plane costs three seconds of a core, and its tests wait far longer tha
 watches and restarts: three groups of them end in two thirds of the time of two.
 """
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ _RANK = {name: number for number, name in enumerate(GROUPS)}
 _LAST = len(_RANK)
 
 
+@cache  # asked for every test, several times
 def group_of(module: Path) -> str:
     """The name of the group that a module belongs to."""
     place = module.relative_to(TESTS).as_posix()
@@ -74,8 +76,14 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     @override
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(TESTS.parent / nodeid.partition("::")[0])
+        return _scope_of(nodeid.partition("::")[0])
 
 
+@cache
+def _scope_of(place: str) -> str:
+    return group_of(TESTS.parent / place)
+
+
+@cache
 def _rank(module: Path) -> tuple[int, bool]:
     return _RANK.get(group_of(module), _LAST), module.is_relative_to(TESTS / "unit")

@@ -22,13 +22,12 @@ def test_every_module_that_is_named_is_there_and_named_once() -> None:
     assert [module for module in named if not (TESTS / module).exists()] == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.relative_to(TESTS).as_posix())
-def test_a_module_that_asks_for_an_expensive_server_belongs_to_a_group_that_shares_it(module: Path) -> None:
-    if module == Path(__file__):
-        return
-    asked = {match[0] for match in EXPENSIVE.finditer(module.read_text())}
-    if asked:
-        assert group_of(module) in GROUPS, f"{module.name} asks for {asked}: add it to a group of tests/balance.py"
+def test_modules_that_ask_for_an_expensive_server_belong_to_groups_that_share_it() -> None:
+    others = [module for module in MODULES if module != Path(__file__)]
+    asked = {module: {match[0] for match in EXPENSIVE.finditer(module.read_text())} for module in others}
+    apart = {module.name: names for module, names in asked.items() if names and group_of(module) not in GROUPS}
+    assert any(asked.values())
+    assert not apart, f"these ask for expensive servers: {apart}: add them to a group of tests/balance.py"
 
 
 def test_what_takes_longest_begins_first_and_units_come_last() -> None:

@@ -34,22 +34,26 @@ def push(epoch: int, hash: str, flows: list[str], problems: list[str]) -> bytes:
     return f'{{"epoch":{epoch},{part}}}'.encode()
 
 
-MANY_FLOWS = [entry(number, '{"const":[' + ",".join(["[1]"] * 600) + "]}") for number in range(1_000)]
-LARGE_FLOW = [entry(0, '{"properties":{' + ",".join(f'"{number}":{{}}' for number in range(400_000)) + "}}")]
-MANY_PROBLEMS = [problem(number) for number in range(20_000)]
+def many_flows() -> list[str]:
+    return [entry(number, '{"const":[' + ",".join(["[1]"] * 600) + "]}") for number in range(1_000)]
+
+
+def large_flow() -> str:
+    return entry(0, '{"properties":{' + ",".join(f'"{number}":{{}}' for number in range(400_000)) + "}}")
 
 
 @pytest.mark.timeout(180)
 async def test_a_push_of_more_than_a_million_values_is_served_and_holds_nothing(served: Served) -> None:
     """What the machine does besides can delay the loop at any time, but decoding on the loop would block it at every
     push, so one of three without a delay is proof."""
+    flows = many_flows()
     epoch, blocked = await served.epoch(), []
     for generation, word in enumerate(("one", "two", "three"), 1):
         async with watched() as lag:
-            status, answer = await send(served.gateway, "/mesh/config-reload", push(epoch, word, MANY_FLOWS, []))
-            assert (status, answer["flows"]) == (200, len(MANY_FLOWS))
+            status, answer = await send(served.gateway, "/mesh/config-reload", push(epoch, word, flows, []))
+            assert (status, answer["flows"]) == (200, len(flows))
             await until(lambda: served.pod.generation == generation, seconds=120)  # noqa: B023 # awaited within the turn
-        assert len(served.pod.served) == len(MANY_FLOWS)
+        assert len(served.pod.served) == len(flows)
         blocked.append(held(lag))
         if not blocked[-1]:
             return
@@ -57,7 +61,7 @@ async def test_a_push_of_more_than_a_million_values_is_served_and_holds_nothing(
 
 
 async def test_a_flow_of_hundreds_of_thousands_of_values_is_left_out_and_holds_nothing(served: Served) -> None:
-    body = push(await served.epoch(), "one", [*LARGE_FLOW, entry(1, "{}")], [])
+    body = push(await served.epoch(), "one", [large_flow(), entry(1, "{}")], [])
     async with watched() as lag:
         status, answer = await send(served.gateway, "/mesh/config-reload", body)
         await until(lambda: served.pod.generation == 1, seconds=120)
@@ -72,7 +76,8 @@ async def test_pushes_of_many_problems_at_once_are_told_and_hold_nothing(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     epoch = await served.epoch()
-    bodies = [push(epoch, f"push-{number}", [], MANY_PROBLEMS) for number in range(2)]
+    problems = [problem(number) for number in range(20_000)]
+    bodies = [push(epoch, f"push-{number}", [], problems) for number in range(2)]
     async with watched() as lag:
         answers = await asyncio.gather(*(send(served.gateway, "/mesh/config-reload", body) for body in bodies))
         await until(lambda: served.pod.generation == 2, seconds=120)
