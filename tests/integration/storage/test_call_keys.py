@@ -4,8 +4,10 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
+import asyncpg
 import pytest
 from typing_extensions import override
 
@@ -19,6 +21,7 @@ from asya_gateway.domain.ports import NewTask, Terms
 from asya_gateway.domain.reports import ChildAnnouncement, FinalOutcome, PauseReport
 from asya_gateway.storage.channels.announcing import DestinationAnnouncements
 from asya_gateway.storage.channels.destinations import PostgresDestinations
+from asya_gateway.storage.database import SESSION
 from asya_gateway.storage.tasks.admitting import Admitted, Admitter, Applicant, OverCap, over_cap
 from asya_gateway.storage.tasks.creating import into_outbox, into_queue
 from servers.proxy import TcpProxy
@@ -27,6 +30,12 @@ from tests.support.storage import ONWARD, ROUTE, Running, answer_to, canceled, m
 from tests.support.waiting import until
 
 KEY = RequestKey("cancel", "k", b"same")
+
+
+TAKE = "INSERT INTO call_keys (owner, key, task_id, digest) VALUES ('', $1, 'of-nobody', '')"
+BLOCKED = """
+SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 def keyed(key: str, digest: bytes = b"same") -> Terms:
@@ -102,6 +111,31 @@ class TestKeys:
             tasks = {key: task_id for pairs in found for key, task_id in pairs}
             assert {pair for pairs in found for pair in pairs} == set(tasks.items())
         assert await count(running, "tasks") == await count(running, "outbox") == 40 * 30
+
+    async def test_keys_are_taken_in_their_own_order_whatever_order_their_calls_came_in(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another transaction holds the key in the middle. The batch waits for it with the key before, and without the
+        one after."""
+        monkeypatch.setitem(SESSION, "lock_timeout", "60000")
+        patient = make_storage(database_url)
+        await patient.storage.database.open()
+        admitter = Admitter(lambda: patient.storage.database.pool, into_outbox(patient.handed.extend))
+        holder, another = [await asyncpg.connect(database_url) for _ in range(2)]
+        try:
+            async with holder.transaction():
+                await holder.execute(TAKE, "m")
+                batch = [Applicant(new_task(f"task-{n}"), keyed(key)) for n, key in enumerate(("z", "m", "a"))]
+                flushing = asyncio.create_task(admitter.flush(batch))
+                await until(partial(another.fetchval, BLOCKED), what="the batch to wait for the key")
+                await another.execute("SET lock_timeout = '100ms'")
+                with pytest.raises(asyncpg.LockNotAvailableError):
+                    await another.execute(TAKE, "a")
+                await another.execute(TAKE, "z")
+                await holder.execute("DELETE FROM call_keys WHERE key = 'm'")
+            assert [verdict[0] for verdict in await flushing] == ["task-0", "task-1", "task-2"]
+        finally:
+            await asyncio.gather(holder.close(), another.close(), patient.storage.database.close())
 
     async def test_a_known_key_makes_no_other_call_of_the_batch_run_again(self, running: Running) -> None:
         inserts: list[int] = []
