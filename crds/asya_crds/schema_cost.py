@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from asya_crds.schema_references import REFERENCES, References
 from asya_crds.schema_walk import SAME_VALUE, SAME_VALUE_MAPS, SAME_VALUE_ONE, Schema
 
 MAX_EVALUATIONS = 256
@@ -34,7 +35,7 @@ def evaluations(schema: Schema, text: str) -> float:
 
 class _Count:
     def __init__(self, root: Schema) -> None:
-        self._root = root
+        self._references = References(root)
         self._closures: dict[int, list[Schema] | None] = {}
         self._worst: dict[int, float] = {}
         self._open: set[int] = set()
@@ -106,38 +107,10 @@ class _Count:
             parts.extend(_list(schema, word))
         for word in SAME_VALUE_MAPS:
             parts.extend(_map(schema, word).values())
-        references = (schema.get("$ref"), schema.get("$dynamicRef"))
-        parts.extend(self._target(reference) for reference in references if isinstance(reference, str))
+        for word in REFERENCES:
+            if isinstance(reference := schema.get(word), str):
+                parts.extend(self._references.targets(reference))
         return [part for part in parts if isinstance(part, dict)]
-
-    def _target(self, reference: str) -> Any:
-        """The target of a local reference; None if it has none, which compilation reports."""
-        if reference == "#":
-            return self._root
-        if not reference.startswith("#/"):
-            return self._anchored(reference[1:])
-        found: Any = self._root
-        for part in reference[2:].split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, dict) and key in found:
-                found = found[key]
-            elif isinstance(found, list) and key.isascii() and key.isdigit() and int(key) < len(found):
-                found = found[int(key)]
-            else:
-                return None
-        return found
-
-    def _anchored(self, name: str) -> Any:
-        waiting: list[Any] = [self._root]
-        while waiting:
-            each = waiting.pop()
-            if isinstance(each, dict):
-                if name in (each.get("$anchor"), each.get("$dynamicAnchor")):
-                    return each
-                waiting.extend(each.values())
-            elif isinstance(each, list):
-                waiting.extend(each)
-        return None
 
 
 def _groups(closure: list[Schema]) -> list[list[Schema]]:

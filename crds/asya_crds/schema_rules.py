@@ -10,12 +10,12 @@ from typing import Any
 from asya_crds import jsontext
 from asya_crds.schema_cost import MAX_EVALUATIONS, evaluations
 from asya_crds.schema_headers import check_headers
+from asya_crds.schema_references import REFERENCES, References
 from asya_crds.schema_walk import BrokenSchema, subschemas
 
 MAX_SCHEMA_BYTES = 128 * 1024
 MAX_SCHEMA_DEPTH = 64
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_REFERENCES = ("$ref", "$dynamicRef")
 
 
 def check_input_schema(schema: dict[str, Any]) -> None:
@@ -44,16 +44,21 @@ def check_schema(schema: dict[str, Any]) -> None:
 
 
 def _problems(schema: dict[str, Any]) -> Iterator[BrokenSchema]:
+    references = References(schema)
     for path, part in subschemas(schema):
         dialect = part.get("$schema")
         if dialect is not None and (not isinstance(dialect, str) or dialect.rstrip("#") != DIALECT):
             yield BrokenSchema(f"expected $schema to be {DIALECT}", (*path, "$schema"))
         if "$id" in part:
             yield BrokenSchema("$id is not supported, references are local (#/$defs/...)", (*path, "$id"))
-        for word in _REFERENCES:
+        for word in REFERENCES:
             target = part.get(word)
             if target is not None and not (isinstance(target, str) and target.startswith("#")):
                 yield BrokenSchema(f"expected {word} to begin with #; other documents are never fetched", (*path, word))
+            elif target is not None and not references.targets(target):
+                # What the engine finds and the rules do not would escape them.
+                reason = f"not a JSON Schema: expected {word} to lead to a schema of this document"
+                yield BrokenSchema(reason, (*path, word))
 
 
 def _depth(value: Any) -> int:

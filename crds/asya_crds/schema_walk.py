@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from asya_crds.schema_references import REFERENCES, References
+
 SAME_VALUE = ("allOf", "anyOf", "oneOf")
 """Lists of schemas for the value itself."""
 SAME_VALUE_ONE = ("not", "if", "then", "else")
@@ -39,19 +41,35 @@ def as_pointer(path: Path) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def subschemas(schema: Any, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
-    """The schema and every subschema inside it. Values of enum and default are data, not schemas."""
+def subschemas(schema: Any) -> Iterator[tuple[Path, Schema]]:
+    """The schema, every subschema inside it, and those to which references lead at other places (`#/components/…`, or a
+    value of enum), with the path of the reference. Other values of enum and default are data, not schemas."""
+    references, known = References(schema), set[int]()
+    waiting: list[tuple[Path, Any]] = [((), schema)]
+    while waiting:
+        start, root = waiting.pop()
+        if id(root) in known:
+            continue
+        for path, part in _inside(root, start):
+            known.add(id(part))
+            yield path, part
+            for word in REFERENCES:
+                if isinstance(reference := part.get(word), str):
+                    waiting += [((*path, word), target) for target in references.targets(reference)]
+
+
+def _inside(schema: Any, path: Path) -> Iterator[tuple[Path, Schema]]:
     if not isinstance(schema, dict):
         return
     yield path, schema
     for word in (*SAME_VALUE_ONE, *CHILD_ONE):
         if word in schema:
-            yield from subschemas(schema[word], (*path, word))
+            yield from _inside(schema[word], (*path, word))
     for word in (*SAME_VALUE, *CHILD_LISTS):
         items = schema.get(word)
         for index, item in enumerate(items if isinstance(items, list) else ()):
-            yield from subschemas(item, (*path, word, index))
+            yield from _inside(item, (*path, word, index))
     for word in (*CHILD_MAPS, *SAME_VALUE_MAPS, *HOMES):
         parts = schema.get(word)
         for key, part in parts.items() if isinstance(parts, dict) else ():
-            yield from subschemas(part, (*path, word, key))
+            yield from _inside(part, (*path, word, key))

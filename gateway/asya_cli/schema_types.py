@@ -1,4 +1,4 @@
-"""Which JSON types a schema allows for a key: through `$ref`, `allOf`, `anyOf`, `oneOf`, `enum` and `const`.
+"""Which JSON types a schema allows for a key: through references, `allOf`, `anyOf`, `oneOf`, `enum` and `const`.
 
 Only as far as the command line needs it to interpret an argument. The gateway checks the value against the whole
 schema.
@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
-from urllib.parse import unquote
 
 from asya_crds import jsontext
+from asya_crds.schema_references import REFERENCES, References
 
 EVERY = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 """An integer is also a number, so `number` never occurs here without `integer`."""
@@ -98,7 +98,7 @@ def _matches(pattern: str, key: str) -> bool:
 
 def _flattened(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A schema and those that apply together with it, each once."""
-    seen: set[int] = set()
+    references, seen = References(root), set[int]()
     waiting: list[Any] = [root]
     while waiting:
         schema = waiting.pop()
@@ -106,7 +106,7 @@ def _flattened(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             continue
         seen.add(id(schema))
         yield schema
-        referred = [_resolved(schema["$ref"], root)] if "$ref" in schema else []
+        referred = [_resolved(schema[word], references) for word in REFERENCES if word in schema]
         waiting += [*reversed(_list(schema, "allOf")), *referred]
 
 
@@ -115,7 +115,7 @@ class _Reader:
     in very many ways."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
-        self._root = root
+        self._references = References(root)
         self._known: dict[tuple[int, int], Kinds] = {}
 
     def kinds(self, schema: Any, depth: int) -> Kinds:
@@ -136,8 +136,9 @@ class _Reader:
             if isinstance(values, list):
                 types = frozenset[str]().union(*(_types_of_value(value) for value in values))
                 found = found.and_(Kinds(types, tuple(values)))
-        if "$ref" in schema:
-            found = found.and_(self.kinds(_resolved(schema["$ref"], self._root), depth))
+        for word in REFERENCES:
+            if word in schema:
+                found = found.and_(self.kinds(_resolved(schema[word], self._references), depth))
         for part in _list(schema, "allOf"):
             found = found.and_(self.kinds(part, depth))
         for word in ("anyOf", "oneOf"):
@@ -173,17 +174,7 @@ def _list(schema: Mapping[str, Any], word: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _resolved(reference: Any, root: Mapping[str, Any]) -> Any:
-    """The target of a JSON pointer in this document; True, which allows everything, if the target is elsewhere."""
-    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
-        return True
-    found: Any = root
-    for step in unquote(reference[1:]).split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, Mapping) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            return True
-    return found
+def _resolved(reference: Any, references: References) -> Any:
+    """The only target in this document; True, which allows everything, if there is another number of them."""
+    targets = references.targets(reference) if isinstance(reference, str) else []
+    return targets[0] if len(targets) == 1 else True

@@ -8,11 +8,32 @@ import pytest
 from asya_crds.schema_cost import evaluations
 from asya_crds.schema_rules import check_input_schema
 from asya_crds.schema_walk import BrokenSchema
+from asya_schemas.costs import cost_at_one_place
+from asya_schemas.patterns import TEXT_BUDGET, TextLimit
 
 
 def multiplied(depth: int) -> dict[str, Any]:
     defs: dict[str, Any] = {f"d{i}": {"anyOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(depth)}
     return {"type": "object", "properties": {"x": {"$ref": "#/$defs/d0"}}, "$defs": {**defs, f"d{depth}": {}}}
+
+
+def refer(schema: Any, beginning: str) -> Any:
+    """The schema with references that begin otherwise: percent-encoded (RFC 6901, section 6), or by anchors."""
+    if isinstance(schema, list):
+        return [refer(each, beginning) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return {"$ref": schema["$ref"].replace("#/$defs/", beginning)}
+    named = {key: {"$anchor": key, **part} for key, part in schema.get("$defs", {}).items()}
+    return {key: refer(part, beginning) for key, part in {**schema, **({"$defs": named} if named else {})}.items()}
+
+
+def moved(schema: dict[str, Any], home: str) -> dict[str, Any]:
+    """The schema with its definitions under a key that JSON Schema does not know."""
+    text = json.dumps({home: schema["$defs"]} | {key: part for key, part in schema.items() if key != "$defs"})
+    moved: dict[str, Any] = json.loads(text.replace("#/$defs/", f"#/{home}/"))
+    return moved
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -33,6 +54,13 @@ def nested(depth: int) -> dict[str, Any]:
         ({"$ref": "#"}, "multiply"),
         ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "multiply"),
         (multiplied(20), "multiply"),
+        *((refer(multiplied(20), written), "multiply") for written in ("#/%24defs/", "#/%24%64efs/", "#")),
+        (moved(multiplied(20), "components"), "multiply"),
+        ({"$ref": "#/$defs/gone"}, "/$ref: not a JSON Schema: expected $ref to lead to a schema"),
+        ({"$ref": "#gone"}, "to lead to a schema"),
+        ({"$ref": "#%2F$defs"}, "to lead to a schema"),
+        ({"$ref": "#/x/a", "x": {"a": {"not": {"$ref": "./#/x/b"}}, "b": {}}}, "never fetched"),
+        ({"$ref": "#/x/a", "x": {"a": {"$id": "https://example.com/x"}}}, "$id is not supported"),
         ({"anyOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}]}, "multiply"),
         (nested(70), "levels"),
         ({"description": "x" * 200_000}, "bytes"),
@@ -63,6 +91,15 @@ def test_a_schema_of_many_independent_properties_weighs_little() -> None:
     properties["list"] = {"items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}
     schema = {"properties": properties}
     assert evaluations(schema, json.dumps(schema)) == 3
+
+
+@pytest.mark.parametrize("place", ["$defs", "definitions", "components", "examples"])
+def test_a_schema_costs_the_same_wherever_its_parts_are(place: str) -> None:
+    part = {"pattern": "[ab]{500}", "required": [str(number) for number in range(100)]}
+    home: Any = [part] if place == "examples" else {"0": part}
+    schema = {"properties": {"x": {"$ref": f"#/{place}/0"}}, place: home}
+    assert TextLimit(schema, 1).characters == TEXT_BUDGET // 500
+    assert cost_at_one_place(schema, 1) > 50
 
 
 HEADER = "x-mcp-header"
