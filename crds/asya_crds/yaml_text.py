@@ -160,9 +160,9 @@ class _Builder:
 
     def _fresh(self, node: Node, path: Path) -> _Built:
         match node.tag:
-            case "tag:yaml.org,2002:map" if isinstance(node.value, list):
+            case "tag:yaml.org,2002:map" if _has_members(node):
                 return self._mapping(node, path)
-            case "tag:yaml.org,2002:seq" if isinstance(node.value, list):
+            case "tag:yaml.org,2002:seq" if _has_items(node):
                 parts = [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
                 return _collected([part.value for part in parts], parts)
             case _ if isinstance(node.value, str):
@@ -189,7 +189,7 @@ class _Builder:
 
     def _merge(self, node: Node, path: Path) -> dict[str, _Built]:
         """`<<: *base` or `<<: [*one, *two]`, the earlier one winning."""
-        sources = node.value if node.tag == "tag:yaml.org,2002:seq" else [node]
+        sources = node.value if node.tag == "tag:yaml.org,2002:seq" and _has_items(node) else [node]
         merged: dict[str, _Built] = {}
         for source in sources:
             built = self.build(source, path)
@@ -211,7 +211,7 @@ class _Builder:
             case "null" | "bool" | "int" | "float":
                 try:
                     value = self.loader.construct_object(node)
-                except ValueError:
+                except (ValueError, LookupError):  # the latter of `!!bool maybe` and `!!int ""`
                     return self._wrong(node, path, f"expected a {node.tag.rpartition(':')[2]}")
                 if isinstance(value, float) and not math.isfinite(value):
                     return self._wrong(node, path, "NaN and infinity are not JSON numbers")
@@ -225,6 +225,16 @@ class _Builder:
         return None
 
 
+def _has_items(node: Node) -> bool:
+    """Whether this is a list. A tag may say so of anything (`!!seq text`, `!!seq {a: 1}`)."""
+    return isinstance(node.value, list) and not any(isinstance(each, tuple) for each in node.value)
+
+
+def _has_members(node: Node) -> bool:
+    """Whether this is a mapping."""
+    return isinstance(node.value, list) and all(isinstance(each, tuple) for each in node.value)
+
+
 def _collected(value: Any, parts: Any) -> _Built:
     parts = list(parts)
     return _Built(value, 1 + sum(part.size for part in parts), 1 + max((part.depth for part in parts), default=0))
@@ -234,7 +244,7 @@ def _step(node: Node, part: str | int) -> tuple[Node, int] | None:
     """The child and the line where it begins; for a member, the line of its key."""
     if not isinstance(node.value, list):
         return None
-    if node.tag == "tag:yaml.org,2002:seq":
+    if _has_items(node):
         if isinstance(part, int) and part < len(node.value):
             return node.value[part], node.value[part].start_mark.line + 1
         return None

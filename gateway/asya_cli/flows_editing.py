@@ -188,7 +188,7 @@ def _appended(text: str, flow: Mapping[str, Any], key: str) -> str:
         if flows.flow_style:
             raise EditRefused(f"{key}: {ONE_LINE}")
         at = splicing.last_line(flows.value[-1]) + 1
-        return mark + splicing.appended(text, at, [flow], flows.start_mark.column)
+        return mark + splicing.appended(text, at, [flow], splicing.column_of_dashes(text, flows))
     if not isinstance(flows, yaml.SequenceNode) and not _is_null(flows):
         raise EditRefused(f"{key}: flows: expected a list")
     if node.flow_style:
@@ -200,12 +200,11 @@ def _with_empty_list(text: str, key: str) -> str:
     """After the last entry is removed, `flows:` is null: write the empty list instead."""
     node = _compose(text, key)
     found = splicing.pair(node, "flows")
-    if found is None or not _is_null(found[1]):
+    if found is None or not splicing.is_left_out(found[1]):
         return text
-    lines = splicing.split_lines(text)
-    line = lines[found[0].end_mark.line]
-    colon = line.index(":", found[0].end_mark.column) + 1
-    lines[found[0].end_mark.line] = f"{line[:colon]} []{line[colon:]}"
+    lines, end = splicing.split_lines(text), found[1].end_mark
+    # An anchor or a tag of the list stays before it.
+    lines[end.line] = f"{lines[end.line][: end.column]} []{lines[end.line][end.column :]}"
     return "".join(lines)
 
 

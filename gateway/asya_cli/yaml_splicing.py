@@ -75,6 +75,21 @@ def pair(node: Any, name: str) -> tuple[Any, Any] | None:
     return None
 
 
+def is_left_out(node: Any) -> bool:
+    """Whether nothing is written where a value could be, except perhaps an anchor or a tag."""
+    return isinstance(node, yaml.ScalarNode) and not node.value and node.style in (None, "")
+
+
+def column_of_dashes(text: str, node: yaml.SequenceNode) -> int:
+    """The column of a block list's dashes. An anchor or a tag of the list may stand on the line of its key."""
+    lines = split_lines(text)
+    first = node.start_mark
+    if lines[first.line][first.column] == "-":
+        return int(first.column)
+    dashed = next(line for line in lines[first.line + 1 :] if line.lstrip(" ").startswith("-"))
+    return len(dashed) - len(dashed.lstrip(" "))
+
+
 def last_line(node: Any) -> int:
     """A node's last line with content. Comments after it belong to the next node."""
     if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:

@@ -225,6 +225,19 @@ def test_of_two_entries_of_one_name_the_one_that_is_served_is_edited() -> None:
     assert after == data["flows.yaml"].replace("entrypoint: x", "entrypoint: z")
 
 
+@pytest.mark.parametrize("properties", ["&all", "!!seq", "&all !!seq", "&all # mine", "# mine"])
+@pytest.mark.parametrize("indented", ["", "  "])
+def test_a_list_with_an_anchor_or_a_tag_is_edited_as_any_other(properties: str, indented: str) -> None:
+    text = f"flows: {properties}\n{indented}- name: a\n{indented}  entrypoint: a\n"
+    data = expose({"flows.yaml": text}, {"name": "b", "entrypoint": "b"})
+    assert data["flows.yaml"] == text + f"{indented}- name: b\n{indented}  entrypoint: b\n"
+    assert set(read(data)) == {"a", "b"}
+    empty = hide(hide(data, "a"), "b")
+    kept, separator, comment = f"flows: {properties}".partition(" #")
+    assert empty["flows.yaml"] == f"{kept} []{separator}{comment}\n"
+    assert set(read(expose(empty, {"name": "c", "entrypoint": "c"}))) == {"c"}
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -273,6 +273,20 @@ def test_no_text_makes_reading_fail(text: str) -> None:
 names = st.text(string.ascii_lowercase, min_size=1, max_size=20)
 
 
+TAGS = ["map", "seq", "str", "bool", "int", "float", "null", "timestamp", "set", "omap", "pairs", "binary", "merge"]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("value", ["", "x", '""', "[]", "{}", "[1]", "{a: 1}", "[[a, 1]]", "[{a: 1}]"])
+@pytest.mark.parametrize(
+    "entry", ["d: {0}", "mcp: {0}", "mcp: {{{0}: 1}}", "? {0}\n  : 1", "<<: {0}", "<<: [{0}]", "routeNext: [{0}]"]
+)
+def test_no_tag_makes_reading_fail_whatever_it_stands_before(tag: str, value: str, entry: str) -> None:
+    entry = entry.format(f"!!{tag} {value}")
+    found = read(f"flows:\n- name: a\n  entrypoint: a\n  {entry}\n- name: b\n  entrypoint: b\n")
+    assert "b" in [each.flow.name for each in found.flows] or found.unreadable
+
+
 @given(
     st.builds(
         lambda **fields: {key: value for key, value in fields.items() if value is not None},
