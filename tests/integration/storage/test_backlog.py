@@ -13,7 +13,7 @@ from asya_gateway.domain.owners import EVERY_OWNER
 from asya_gateway.domain.ports import OutboxEntry, Refused
 from asya_gateway.storage.queues import backlog as measuring
 from asya_gateway.storage.queues.backlog import PostgresBacklog
-from asya_gateway.storage.queues.counting import OutboxCounting, QueueCounting
+from asya_gateway.storage.queues.counting import _OUTBOX, _QUEUES, OutboxCounting, QueueCounting
 from asya_gateway.storage.queues.outbox import PostgresOutbox
 from asya_gateway.storage.queues.undeclared import Undeclared
 from tests.support.blocks import counted_blocks
@@ -213,6 +213,26 @@ async def test_messages_in_undeclared_queues_count_as_unroutable_when_they_are_n
     assert Counted("missing", 2, 2, reason) in await counting.count(10)
     assert (await QueueCounting(embedded.storage.database, "other").count(10)) == []
     assert sum(each.messages for each in await counting.count(2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("sql", "arguments"),
+    [(_OUTBOX, "(0, 100000)"), (_QUEUES, "(0, 100000, 'asya-default-', 15)")],
+    ids=["outbox", "queues"],
+)
+async def test_counting_sorts_nothing(still: Running, sql: str, arguments: str) -> None:
+    database = still.storage.database
+    await database.execute(ROWS, "a", 5_000, None)
+    fill = "INSERT INTO queue_messages (queue, body) SELECT 'asya-default-a', 'x' FROM generate_series(1, 5000)"
+    await database.execute(fill)
+    # With the plan that the sessions have for any arguments; what is sorted in so little memory goes to disk.
+    async with database.hot.connection() as session, session.transaction():
+        await session.execute(f"SET LOCAL work_mem = '64kB'; PREPARE counted AS {sql}")
+        found = await session.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE counted{arguments}")
+        await session.execute("DEALLOCATE counted")
+    [explained] = jsontext.loads(found)
+    assert explained["Plan"]["Actual Rows"] == 1
+    assert explained["Plan"]["Temp Written Blocks"] == 0
 
 
 async def test_tasks_in_an_undeclared_queue_are_told_once_whoever_reads_it(

@@ -23,6 +23,8 @@ LEFT JOIN (
 ) o ON true
 """
 
+# All queues are grouped before those of the namespace are taken: a plan that takes them first expects a few rows, and
+# sorts a hundred thousand of them on disk.
 _QUEUES = f"""
 SELECT s.last_id, m.oldest, m.messages, substr(m.queue, length($3) + 1) AS actor,
        CASE WHEN q.name IS NULL THEN m.late ELSE 0 END AS unroutable
@@ -30,9 +32,11 @@ FROM (
     SELECT coalesce({last_id(ENQUEUE_TABLE)}, 0) AS last_id
 ) s
 LEFT JOIN (
-    SELECT queue, count(*) AS messages, min(id) AS oldest,
-           count(*) FILTER (WHERE ready_at <= now() - $4 * interval '1 second') AS late
-    FROM (SELECT id, queue, ready_at FROM {ENQUEUE_TABLE} WHERE id >= $1 ORDER BY id LIMIT $2) waiting GROUP BY queue
+    SELECT queue, count(*) AS messages, min(id) AS oldest, count(*) FILTER (WHERE late) AS late
+    FROM (
+        SELECT id, queue, ready_at <= (SELECT now() - $4 * interval '1 second') AS late
+        FROM {ENQUEUE_TABLE} WHERE id >= $1 ORDER BY id LIMIT $2
+    ) waiting GROUP BY queue OFFSET 0
 ) m ON starts_with(m.queue, $3)
 LEFT JOIN queues q ON q.name = m.queue
 """
