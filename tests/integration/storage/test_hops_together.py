@@ -209,7 +209,7 @@ def test_only_an_end_of_few_bytes_shares_the_batches_of_beginnings() -> None:
 
 
 async def test_a_beginning_does_not_wait_for_the_locks_of_large_ends(embedded: Running) -> None:
-    """Both connections of large ends wait, one for each, while beginnings go on."""
+    """The connections of large ends wait, while beginnings go on."""
     held = [await delivered(embedded) for _ in range(2)]
     starting, _ = await delivered(embedded)
     ends = []

@@ -20,12 +20,14 @@ from asya_gateway.storage.tasks.reporting import ProgressReporter, report_size
 
 CREATING_AT_ONCE = 2
 """Batches of creates that are written at the same time, each on its own connection."""
+ENDING_AT_ONCE = 2
+"""The same for large ends. They leave a connection to everything else."""
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
 
 class Batches:
-    """Each attempt at a batch is given up after `longest` seconds."""
+    """Each attempt at a batch is given up after `longest` seconds. `connections`: how many there are for batches."""
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Batches:
         limits: Limits,
         budget: Budget,
         longest: float,
+        connections: int,
         settle: Settle,
     ) -> None:
         def bounded(flush: Flush[Item, Reply]) -> Flush[Item, Reply]:
@@ -53,10 +56,18 @@ class Batches:
             size: Callable[[Item], int],
             rows: Callable[[Item], int] | None = None,
             limits: Limits = patient,
+            concurrency: int = 2,
         ) -> Coalescer[Item, Reply]:
-            key = attrgetter("task_id")
             return Coalescer(
-                name, bounded(flush), key=key, size=size, rows=rows, limits=limits, budget=budget, settle=settle
+                name,
+                bounded(flush),
+                key=attrgetter("task_id"),
+                size=size,
+                rows=rows,
+                limits=limits,
+                budget=budget,
+                concurrency=concurrency,
+                settle=settle,
             )
 
         self.creates = Coalescer[NewTask, datetime](
@@ -86,7 +97,10 @@ class Batches:
         # The end of one hop and the beginning of the next come together, as two rows.
         both = replace(patient, whole_rows=2 * patient.whole_rows)
         self.hops: Coalescer[HopReport, HopAnswer] = unrefused("hops", hops.flush, hop_size, hop_rows, both)
-        self.ends: Coalescer[HopReport, HopAnswer] = unrefused("ends", hops.flush, hop_size, hop_rows)
+        ending = min(ENDING_AT_ONCE, max(1, connections - 1))
+        self.ends: Coalescer[HopReport, HopAnswer] = unrefused(
+            "ends", hops.flush, hop_size, hop_rows, concurrency=ending
+        )
         self._all = (self.creates, self.admissions, self.reports, self.finals, self.hops, self.ends)
 
     def waiting(self) -> dict[str, int]:

@@ -118,6 +118,7 @@ class PostgresTasks:
             limits=limits,
             budget=budget,
             longest=longest,
+            connections=database.hot.usage().largest,
             settle=self._settle,
         )
 
