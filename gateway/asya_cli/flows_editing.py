@@ -25,6 +25,14 @@ class EditRefused(Exception):
     """The text cannot be edited safely. The message says what to do by hand."""
 
 
+class TextUnreadable(EditRefused):
+    """A key cannot be read as YAML; `why` says why, with the line."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key} cannot be read, fix it first: {why}")
+        self.why = why
+
+
 @dataclass(frozen=True, slots=True)
 class EntryLocation:
     """The location of an entry: the key, its node, and the list around it (None if the key contains only this flow).
@@ -94,8 +102,8 @@ def _checked(
     because a text edit does not see anchors and aliases."""
     try:
         left, own = _others(after, name)
-    except EditRefused as error:
-        reason = f"{name} cannot be written as YAML ({error})"
+    except TextUnreadable as error:
+        reason = f"{name} cannot be written where and as it is written now: the text would not be YAML ({error.why})"
         raise EditRefused(f"{key}: {reason}; edit it by hand") from None
     others, former = _others(before, name)
     if left != others:
@@ -224,7 +232,7 @@ def _read(text: str, key: str) -> Any:
         return parse(text, Yaml(splicing.LOADER, yaml.YAMLError)).value
     except Unreadable as error:
         where = f" (line {error.line})" if error.line else ""
-        raise EditRefused(f"{key} cannot be read, fix it first: {error.reason}{where}") from None
+        raise TextUnreadable(key, f"{error.reason}{where}") from None
 
 
 def _compose(text: str, key: str) -> Any:
@@ -232,4 +240,4 @@ def _compose(text: str, key: str) -> Any:
     try:
         return splicing.compose(text)
     except yaml.YAMLError as error:
-        raise EditRefused(f"{key} is not valid YAML, fix it first: {error}") from None
+        raise TextUnreadable(key, f"not YAML: {error}") from None

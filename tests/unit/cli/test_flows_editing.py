@@ -256,6 +256,12 @@ def test_what_cannot_be_edited_is_refused_with_the_true_reason(text: str, reason
     assert reason in str(refused.value)
 
 
+def test_an_entry_that_an_edit_would_break_is_refused_without_blaming_the_text() -> None:
+    with pytest.raises(EditRefused, match=r"a cannot be written .*the text would not be YAML") as refused:
+        expose({"flows.yaml": "flows:\n- ? name\n  : a\n  ? entrypoint\n  : x\n"}, {"name": "a", "description": "d"})
+    assert "fix it first" not in str(refused.value)
+
+
 @pytest.mark.parametrize("value", ["\ud83d", float("nan"), float("inf")])
 def test_what_no_yaml_can_say_is_refused_before_it_is_sent(value: Any) -> None:
     with pytest.raises(EditRefused, match=r"b (cannot be written|would be read differently)"):
