@@ -177,10 +177,14 @@ async def test_the_callers_words_are_not_copied_to_descendants(running: Running)
     await running.storage.database.execute(CHILDREN, root, 200)
     await running.tasks.finish(cancel(root, "x" * 1_000_000))
     await until_all_ended(running)
-    written = await running.storage.database.fetchval(
-        "SELECT sum(octet_length(detail::text)) FROM task_updates WHERE task_id <> $1", root
+    written = await running.storage.database.fetchrow(
+        "SELECT (SELECT sum(octet_length(detail::text)) FROM task_updates WHERE task_id <> $1),"
+        " (SELECT sum(octet_length(body::text)) FROM task_bodies WHERE task_id <> $1 AND kind = 'error'),"
+        " (SELECT sum(octet_length(message)) FROM tasks WHERE id <> $1)",
+        root,
     )
-    assert 200 <= written < 200 * 300
+    assert written is not None
+    assert all(200 <= size < 200 * 300 for size in written), written
 
 
 async def test_an_error_that_postgresql_cannot_look_into_is_passed_on(running: Running) -> None:
