@@ -10,13 +10,20 @@ from pathlib import Path
 import pytest
 
 import asya_transports
+from asya_gateway.composition.program import Gateway
 from asya_gateway.settings import Settings
 from asya_operator.app import warn_of_scaling
 from asya_operator.domain.resources.scaled_object import scaled_object
 from asya_operator.domain.resources.trigger_authentication import trigger_authentication
 from asya_operator.settings import OperatorSettings
 from asya_transports import known
-from asya_transports.description import TransportDescription, TransportSettingsError, Trigger, TriggerSecret
+from asya_transports.description import (
+    TransportDescription,
+    TransportSettingsError,
+    Trigger,
+    TriggerSecret,
+    largest_call,
+)
 from asya_transports.known import DESCRIPTIONS, describe
 from asya_transports.rabbitmq.settings import RabbitSettings
 from tests.unit.asya_operator.test_actor_objects import AROUND, actor
@@ -127,6 +134,18 @@ def test_the_gateway_reads_the_brokers_address_as_workers_do(monkeypatch: pytest
     settings = Settings(gateway_mode="api", database_url="postgresql://db/asya", transport="rabbitmq")
     assert settings.queues == describe("rabbitmq").read({f"ASYA_RABBITMQ_{name}": each for name, each in given.items()})
     assert settings.queues == RabbitSettings("amqp://asya:p%40ss@mq:5673/")
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+async def test_the_door_of_a_gateway_takes_as_much_as_its_queue_system(
+    description: TransportDescription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in TRANSPORT_NEEDS[description.name].items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(gateway_mode="api", database_url="postgresql://db/asya", transport=description.name)
+    rules = Gateway(settings).tasks._submitting._rules
+    assert rules.max_envelope == largest_call(settings.queues.max_message_bytes)
+    assert (rules.transport, rules.bytes_of) == (description.name, description.bytes_of)
 
 
 def test_what_the_operator_sees_of_secrets_is_that_they_are_set() -> None:
