@@ -99,6 +99,25 @@ def test_a_broker_url_that_could_be_misread_is_refused_without_a_piece_of_it(url
     assert not any(piece in str(refused.value) for piece in ("secret", "34", "user:12", "99999"))
 
 
+@pytest.mark.parametrize(
+    "name", ["cacertfile", "verify", "server_name_indication", "auth_mechanism", "cadata", "x" * 50]
+)
+def test_a_parameter_of_a_broker_url_that_is_not_followed_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(
+        TransportSettingsError, match=f"ASYA_RABBITMQ_URL: the parameter {name[:40]} is not known"
+    ) as no:
+        transport_settings({"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": f"amqps://u:s3cret@mq/v?{name}=s3cret"})
+    assert "s3cret" not in str(no.value)
+
+
+@pytest.mark.parametrize("name", ["heartbeat", "timeout", "connection_timeout", "channel_max", "frame_max", "name"])
+def test_a_parameter_of_a_broker_url_that_is_followed_or_need_not_be_is_taken(name: str) -> None:
+    url = f"amqp://u:p@mq/v?{name}=30"
+    settings = transport_settings({"ASYA_TRANSPORT": "rabbitmq", "ASYA_RABBITMQ_URL": url})
+    assert isinstance(settings, RabbitSettings)
+    assert settings.url == url
+
+
 @pytest.mark.parametrize("password", ["p@ss", "p%zz", "p w", "pä", "p%2Fq"])
 def test_publisher_and_receivers_read_one_password_in_a_broker_url(password: str) -> None:
     url = f"amqp://user:{password}@mq/"

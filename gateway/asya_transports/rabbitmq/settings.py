@@ -123,6 +123,10 @@ def _checked(url: str) -> str:
             "virtual host and parameters are percent-encoded ('/' is %2F, '@' is %40, '#' is %23)"
         )
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in _PARAMETERS:
+            raise TransportSettingsError(
+                f"ASYA_RABBITMQ_URL: the parameter {name[:40]} is not known here; expected {', '.join(_USED)}"
+            )
         if name in _WHOLE_SECONDS and not (value.isascii() and value.isdigit() and len(value) <= 5):
             raise TransportSettingsError(f"ASYA_RABBITMQ_URL: the parameter {name}: expected whole seconds")
         if name == "auth" and value.lower() not in _MECHANISMS:
@@ -147,6 +151,9 @@ def _cut_password(url: str, parts: SplitResult) -> bool:
     return "#" in url or "@" in parts.path or "@" in parts.query
 
 
+_USED = ("cafile", "capath", "certfile", "keyfile", "no_verify_ssl", "auth", "heartbeat", "name")
+_PARAMETERS = frozenset({*_USED, "timeout", "connection_timeout", "channel_max", "frame_max"})
+"""With those of other clients' URLs that need not be followed: limits, which are our own here or the broker's."""
 _WHOLE_SECONDS = ("heartbeat", "timeout")
 """Parameters that the driver reads as numbers when it connects."""
 
