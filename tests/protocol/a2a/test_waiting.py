@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from asya_gateway.protocols.http.keys import HELD
-from tests.support.a2a import SKILLS, envelope, open_post, rpc, streaming, text_message
+from tests.support.a2a import SKILLS, envelope, open_post, post, rpc, streaming, text_message
 from tests.support.gateway import Gateway, start_gateway
 from tests.support.mcp import Actor, serve_tools
 from tests.support.waiting import until
@@ -75,3 +75,22 @@ async def test_a_quiet_stream_has_comments(gateway: Gateway, actor: Actor, metho
         task_id, _ = await actor.take()
         await actor.end(task_id, result="done")
         assert await reader.all() != []
+
+
+@pytest.mark.parametrize("held", ["SendMessage", "SendStreamingMessage"])
+async def test_what_is_held_open_counts_against_the_limit_and_beyond_it_nothing_is_stored(
+    database_url: str, held: str
+) -> None:
+    async with start_gateway(database_url, max_streams=1) as gateway:
+        serve_tools(gateway, SKILLS)
+        params = {"message": text_message("tell")}
+        holding = asyncio.create_task(post(gateway, envelope(held, params), path="/a2a/echo"))
+        await until(gateway.stored, what="the task of the held request")
+        assert len(gateway.app[HELD]) == 1
+        for method in ("SendMessage", "SendStreamingMessage"):
+            status, answer = await post(gateway, envelope(method, params), path="/a2a/echo")
+            assert (status, answer["error"]["code"]) == (503, -32603), answer
+        assert await gateway.stored() == 1
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        await until(lambda: len(gateway.app[HELD]) == 0, what="a free slot")
