@@ -13,7 +13,7 @@ from bench.pgbench import Script, run_pgbench
 from bench.rows import CALL, create_statement, create_transaction
 from bench.runs import TARGET, Runs, compared, written
 from bench.stage import CONNECTIONS, ENTRYPOINT, GatewayProcess, Stage
-from servers.databases import query
+from servers.databases import execute, query
 
 AGE_LIMIT = 1.0
 """Most seconds of age of the oldest outbox row at the end of a sustained run."""
@@ -103,8 +103,21 @@ def published_cloud(transport: str) -> Callable[[Stage], list[Figure]]:
     return measured
 
 
+DECLARED = f"""
+INSERT INTO queues (name, namespace, actor, max_deliveries)
+VALUES ('asya-default-{ENTRYPOINT}', 'default', '{ENTRYPOINT}', 5)
+"""
+"""What a worker does at its start. A queue that nobody has declared is missing: each of its tasks is told so."""
+
+
 def _with_postgres(stage: Stage, runs: Runs) -> float:
-    with stage.database() as url, stage.gateway("api", url) as gateway:
+    with stage.database() as url:
+        execute(url, DECLARED)
+        return _into_queue(stage, url, runs)
+
+
+def _into_queue(stage: Stage, url: str, runs: Runs) -> float:
+    with stage.gateway("api", url) as gateway:
         outcome = _load(stage, gateway, runs)
         found = query(url, "SELECT count(*) FROM queue_messages")
         if found != outcome.accepted:
