@@ -86,6 +86,28 @@ def test_other_pages_are_refused(origin: str, host: str) -> None:
         _guard().check(make_mocked_request("POST", "/tools/call", headers={"Host": host, "Origin": origin}))
 
 
+def test_an_origin_is_known_with_and_without_the_default_port_of_its_scheme() -> None:
+    """RFC 6454, section 6.2: "If the port part of the origin triple is different than the default port for the protocol
+    given by the scheme part of the origin triple: [...] Append the port"."""
+    guard = _guard(
+        allowed_origins="https://app.example:443,http://plain.example:80", public_url="https://asya.example.com:443"
+    )
+    for origin in (
+        "https://app.example",
+        "http://plain.example",
+        "https://asya.example.com",
+        "https://app.example:443",
+    ):
+        assert guard.knows_origin(origin, "asya.example.com"), origin
+    for origin in (
+        "https://app.example:80",
+        "http://app.example",
+        "https://app.example:4443",
+        "http://plain.example:443",
+    ):
+        assert not guard.knows_origin(origin, "asya.example.com"), origin
+
+
 def test_every_origin_may_call_where_the_settings_say_so() -> None:
     assert _guard(allowed_origins="*").knows_origin("https://evil.example", "localhost")
 

@@ -15,6 +15,7 @@ EXPOSED = "Location, Mcp-Session-Id, Preference-Applied, Retry-After, WWW-Authen
 LONGEST_HOST = 263
 """A DNS name of 255 characters, with a port (RFC 1035, section 2.3.4)."""
 PREFLIGHT_SECONDS = "600"
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _HOST = re.compile(r"(\[[0-9a-f:.%]+\]|[^\[\]:@/\s]*)(:[0-9]*)?")
 """A name or address with or without a port (RFC 9110, section 7.2)."""
 
@@ -28,8 +29,8 @@ class Guard:
         self._suffixes = tuple(entry[1:] for entry in allowed if entry.startswith("*."))
         self._hosts = allowed | own_names(settings)
         self._any_origin = "*" in settings.allowed_origins
-        self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
-        self._origins |= {origin_of(url) for url in (settings.public_url, settings.mcp_oauth_issuer) if url}
+        self._origins = {_as_sent(origin) for origin in settings.allowed_origins}
+        self._origins |= {_as_sent(origin_of(url)) for url in (settings.public_url, settings.mcp_oauth_issuer) if url}
         # Callers send the same few hosts again and again, and parsing one as an address costs more than the rest of
         # this class.
         self.knows_host = lru_cache(maxsize=256)(self._knows_host)
@@ -60,7 +61,7 @@ class Guard:
 
     def knows_origin(self, origin: str, host: str) -> bool:
         """Whether pages of `origin` may call. Loopback pages may if the request was sent to a loopback host."""
-        origin = origin.lower().rstrip("/")
+        origin = _as_sent(origin)
         if self._any_origin or origin in self._origins:
             return True
         parts = split(origin)
@@ -105,6 +106,13 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of a URL, in the form of an Origin header."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _as_sent(origin: str) -> str:
+    """An origin as browsers send it: without the port that its scheme has anyway (RFC 6454, section 6.2)."""
+    origin = origin.lower().rstrip("/")
+    scheme, _, _ = origin.partition("://")
+    return origin.removesuffix(DEFAULT_PORTS.get(scheme, ""))
 
 
 def split(url: str) -> SplitResult | None:
