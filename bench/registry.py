@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "publish-pubsub": calls.published_cloud("pubsub"),
     "sustained-sqs": calls.sustained_cloud("sqs"),
     "sustained-pubsub": calls.sustained_cloud("pubsub"),
+    **{name: work.measured(story) for name, story in work.BESIDE_FINISHED.items()},
 }
 
 
