@@ -229,9 +229,11 @@ async def test_calls_on_a_stream_count_as_held_requests_too(database_url: str) -
     async with replicas(database_url, 1, max_streams=3) as (only,), open_sse([only]) as client:
         await client.initialize("2025-06-18")
         actor = Actor(only)
+        tasks = []
         for id in (4, 5):
             assert await client.post(message("tools/call", {"name": "anything"}, id)) == 202
-        tasks = [(await actor.take())[0] for _ in range(2)]
+            # Taken before the next one is sent, since both are answered before they are stored.
+            tasks.append((await actor.take())[0])
         assert len(only.app[HELD]) == 3
         refused = await client.ask("tools/call", {"name": "anything"}, 6)
         assert "at most 3 requests" in refused["error"]["message"]

@@ -75,4 +75,5 @@ def test_what_callers_reach_never_asks_for_every_owner() -> None:
     assert len(folders) >= 3
     for folder in folders:
         for path in folder.rglob("*.py"):
-            assert not re.search(r"\bEVERY_OWNER\b|\bMESH\b", path.read_text()), path
+            # Mode.MESH is the mode of a process, MESH the caller whom every task belongs to.
+            assert not re.search(r"\bEVERY_OWNER\b|(?<!Mode\.)\bMESH\b", path.read_text()), path
