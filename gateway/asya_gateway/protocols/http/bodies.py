@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from asya_crds import jsontext, large_json
 from asya_crds.offloading import Offload, OffloadFailed
@@ -36,9 +36,7 @@ async def read_object(
 
     Raises InvalidInput, TooLarge, BodyTimeout, Overloaded.
     """
-    data = _at_hand(request, limit, share)
-    if data is None:
-        data = await read_bytes(request, limit, share=share)
+    data = await read_bytes(request, limit, share=share)
     if large_json.has_few_values(data):
         return as_object(decode(data, texts=encoded))
     return as_object(await decode_body(request, data, encoded=encoded, cuts=cuts, share=share))
@@ -87,20 +85,6 @@ async def read_bytes(
             head[:] = data
         raise _too_large(limit)
     return data
-
-
-def _at_hand(request: web.Request, limit: int, share: Share) -> bytes | None:
-    """A body that has arrived as a whole with its head, and finds room at once, as most do. None for any other:
-    read_bytes waits for it, or says what is wrong with it."""
-    length, content = request.content_length, request.content
-    if length is None or length > limit or not content.is_eof() or hdrs.CONTENT_ENCODING in request.headers:
-        return None
-    if not Budget.around().reserve_now(share, WEIGHT * length):
-        return None
-    try:
-        return content.read_nowait()
-    except web.RequestPayloadError:
-        return None
 
 
 async def decode_body(

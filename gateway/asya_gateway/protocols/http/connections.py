@@ -27,8 +27,8 @@ class HttpConnection(RequestHandler):
 
     @override
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """Read and parse on where that was paused. aiohttp asks for it behind each part of a body that is read, and
-        parses nothing anew each time."""
+        """Go on reading and parsing if that was paused. aiohttp asks for it whenever a part of a body was read, and
+        would call its parser without any data each time."""
         if self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
 
