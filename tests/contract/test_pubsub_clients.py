@@ -11,15 +11,8 @@ from google.cloud import pubsub_v1
 from asya_transports.port import OutboundMessage, Queue
 from servers.pubsub import PROJECT
 from tests.contract.brokers import PubSub
-from tests.contract.transport_harness import WITHIN, Harness, next_of
+from tests.contract.transport_harness import ENVELOPE, WITHIN, Harness, taken_twice
 
-ENVELOPE = {
-    "id": "t-1",
-    "route": {"prev": [], "curr": "worker", "next": ["x-sink"]},
-    "headers": {"x-asya-gateway-url": "http://mesh"},
-    "status": {"phase": "pending", "actor": "worker", "attempt": 1, "max_attempts": 1},
-    "payload": {"text": "žluť \U0001f600"},
-}
 TEXT = json.dumps(ENVELOPE, ensure_ascii=False)
 
 
@@ -54,13 +47,7 @@ async def test_what_another_client_publishes_arrives_as_it_was(
     topic = publisher.topic_path(PROJECT, f"asya-{harness.namespace}-worker")
     published = publisher.publish(topic, TEXT.encode())
     assert await asyncio.to_thread(published.result, WITHIN)
-    async with transport.receive("worker") as stream:
-        delivery = await next_of(stream)
-        assert (delivery.actor, delivery.body.decode(), delivery.deliveries) == ("worker", TEXT, 1)
-        await delivery.nack()
-        delivery = await next_of(stream)
-        assert (delivery.body.decode(), delivery.deliveries) == (TEXT, 2)
-        await delivery.ack()
+    await taken_twice(transport, TEXT)
 
 
 @pytest.mark.parametrize("foreign", [True, False])

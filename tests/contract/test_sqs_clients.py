@@ -12,7 +12,7 @@ from asya_transports.port import OutboundMessage, Queue
 from asya_transports.sqs.transport import SqsTransport
 from servers.sqs import CREDENTIALS
 from tests.contract.brokers import Moto
-from tests.contract.transport_harness import Harness, next_of, publish
+from tests.contract.transport_harness import ENVELOPE, Harness, next_of, publish, taken_twice
 
 
 class Peer(NamedTuple):
@@ -55,27 +55,12 @@ def peer(harness: Harness) -> Peer:
     return Peer(client, harness.namespace)
 
 
-ENVELOPE = {
-    "id": "t-1",
-    "route": {"prev": [], "curr": "worker", "next": ["x-sink"]},
-    "headers": {"x-asya-gateway-url": "http://mesh"},
-    "status": {"phase": "pending", "actor": "worker", "attempt": 1, "max_attempts": 1},
-    "payload": {"text": "žluť \U0001f600"},
-}
-
-
 async def test_what_another_client_puts_on_the_queue_arrives_as_it_was(harness: Harness, peer: Peer) -> None:
     """The text of the envelope, with no attribute of ours."""
     transport = await harness.declared()
     text = json.dumps(ENVELOPE, ensure_ascii=False)
     await peer.ask("send_message", QueueUrl=await peer.url("worker"), MessageBody=text)
-    async with transport.receive("worker") as stream:
-        delivery = await next_of(stream)
-        assert (delivery.actor, delivery.body.decode(), delivery.deliveries) == ("worker", text, 1)
-        await delivery.nack()
-        delivery = await next_of(stream)
-        assert (delivery.body.decode(), delivery.deliveries) == (text, 2)
-        await delivery.ack()
+    await taken_twice(transport, text)
 
 
 async def test_another_client_reads_the_envelope_as_the_whole_body_and_deletes_it(harness: Harness, peer: Peer) -> None:

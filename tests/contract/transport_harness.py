@@ -26,6 +26,15 @@ ADDRESS_FIELD = {"postgres": "url", "rabbitmq": "url", "pubsub": "endpoint", "sq
 WITHIN = 15.0
 """Bound of every wait."""
 
+ENVELOPE = {
+    "id": "t-1",
+    "route": {"prev": [], "curr": "worker", "next": ["x-sink"]},
+    "headers": {"x-asya-gateway-url": "http://mesh"},
+    "status": {"phase": "pending", "actor": "worker", "attempt": 1, "max_attempts": 1},
+    "payload": {"text": "žluť \U0001f600"},
+}
+"""As existing sidecars and other programs send it, with text of more than one byte a character."""
+
 
 class Harness:
     """Transports of one namespace on one server."""
@@ -166,3 +175,14 @@ async def rabbitmq_worker(vhost_url: str) -> AsyncIterator[RabbitTransport]:
     await transport.declare(Queue("worker"))
     yield transport
     await transport.close()
+
+
+async def taken_twice(transport: Transport, text: str) -> None:
+    """The only message of `worker` is this text: given back once, then acknowledged."""
+    async with transport.receive("worker") as stream:
+        delivery = await next_of(stream)
+        assert (delivery.actor, delivery.body.decode(), delivery.deliveries) == ("worker", text, 1)
+        await delivery.nack()
+        delivery = await next_of(stream)
+        assert (delivery.body.decode(), delivery.deliveries) == (text, 2)
+        await delivery.ack()
